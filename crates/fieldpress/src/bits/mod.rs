@@ -1,0 +1,12 @@
+//! L0: bits and bytes. Readers that never trust a length, writers that append to a `Vec<u8>`.
+
+mod bit;
+mod byte;
+
+pub use bit::{BitReader, BitWriter};
+pub use byte::{put_section, put_varint, unzigzag, unzigzag64, zigzag, zigzag64, ByteReader};
+
+/// CRC32C (Castagnoli, reflected, initial value and final xor `0xFFFF_FFFF`) of `bytes`, as in RFC 3720.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}

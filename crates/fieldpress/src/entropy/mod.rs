@@ -1,0 +1,1 @@
+//! L1: integers to bits and back.
