@@ -1,8 +1,11 @@
 //! fieldpress: error-bounded compression of scientific arrays.
 #![forbid(unsafe_code)]
 
+pub mod array;
 pub mod bits;
 pub mod entropy;
 pub mod error;
+pub mod io;
 
+pub use array::{Array, DType, Shape, View};
 pub use error::{Error, ErrorKind, Result};
