@@ -2,6 +2,8 @@
 
 pub mod adaptive;
 pub mod range;
+pub mod rans;
 
 pub use adaptive::IntModel;
 pub use range::{BinaryDecoder, BinaryEncoder, Bit};
+pub use rans::{decode_all, encode_classes, RansDecoder};

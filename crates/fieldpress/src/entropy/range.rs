@@ -117,7 +117,7 @@ impl BinaryEncoder {
     pub fn encode_direct(&mut self, v: u64, n: u32) {
         let mut left = n.min(64);
         while left > 0 {
-            let k = if left % 16 == 0 { 16 } else { left % 16 };
+            let k = (left - 1) % 16 + 1;
             left -= k;
             self.range >>= k;
             self.advance(((v >> left) & ((1 << k) - 1)) * self.range);
@@ -199,7 +199,7 @@ impl<'a> BinaryDecoder<'a> {
         let mut left = n.min(64);
         let mut v = 0;
         while left > 0 {
-            let k = if left % 16 == 0 { 16 } else { left % 16 };
+            let k = (left - 1) % 16 + 1;
             left -= k;
             self.range >>= k;
             let mut part = self.value / self.range;
@@ -297,7 +297,7 @@ mod tests {
         (0..n)
             .map(|_| {
                 let r = rng.next();
-                if direct && r % 7 == 0 {
+                if direct && r.is_multiple_of(7) {
                     let bits = (r >> 8) % 65;
                     (if bits == 0 { 0 } else { rng.next() >> (64 - bits) }, 100 + bits as u32)
                 } else {
@@ -393,7 +393,7 @@ mod tests {
                 enc.encode(&mut model, b);
             }
             let q = bits.iter().filter(|b| **b).count() as f64 / n as f64;
-            let entropy = -(q * q.log2() + (1.0 - q) * (1.0 - q).log2()) * n as f64 / 8.0;
+            let entropy = -(q * libm::log2(q) + (1.0 - q) * libm::log2(1.0 - q)) * n as f64 / 8.0;
             let len = enc.finish().len() as f64;
             assert!(len < entropy * 1.015 + 8.0 && len > entropy * 0.995, "p {p}: {len} against {entropy}");
         }
