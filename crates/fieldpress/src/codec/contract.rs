@@ -5,6 +5,7 @@
 //! order and the bytes are the same. Tolerances handed inward are hints: the bounded stage checks what comes back.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,7 +31,7 @@ impl Spec {
 }
 
 /// Other arrays of the same archive that a codec asked for by name, already decoded, read-only.
-pub type Companions<'a> = &'a [(String, Array)];
+pub type Companions<'a> = &'a [(String, Arc<Array>)];
 
 /// Where a block lies and what is known of it on both sides.
 #[derive(Clone, Copy, Debug, Default)]
