@@ -44,6 +44,8 @@ pub struct Entry {
 
 /// Every method, in the order of `fieldpress list`. To add one: its file in `codecs/`, and its line here.
 pub static REGISTRY: &[&Entry] = &[
+    &c::interp::ENTRY,
+    &c::lorenzo::ENTRY,
     &c::raw::ENTRY,
     &c::pco::ENTRY,
     &c::zlib::ENTRY,

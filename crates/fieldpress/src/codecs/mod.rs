@@ -3,7 +3,9 @@
 pub mod asinh;
 pub mod bitround;
 pub mod difference;
+pub mod interp;
 pub mod log;
+pub mod lorenzo;
 pub mod lz4;
 pub mod pco;
 pub mod raw;
