@@ -2,13 +2,15 @@
 
 mod format;
 mod layout;
+mod nek;
 mod output;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
 pub use layout::Layout;
+pub use nek::NEK;
 pub use output::{Output, PendingFile};
 
 /// Every file format, in the order in which they are tried on a file.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[NEK];
