@@ -7,7 +7,8 @@ mod output;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
+pub use crate::container::Role;
+pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 pub use layout::Layout;
 pub use nek::NEK;
 pub use output::{Output, PendingFile};
