@@ -1,16 +1,20 @@
 //! Reading field files as arrays, and putting them together again.
+//!
+//! # Format
+//!
+//! The template of an archive is the JSON object `{"length": N, "extremes": [true, ...]}`: the bytes of the file, and for
+//! each group of arrays whose extremes are all inside the file whether they are left out of the verbatim bytes because
+//! the data tells them. Everything else follows from the header, with which the verbatim bytes begin.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::extremes::{Extremes, PAIR};
-use super::header::{Header, LEGACY, STANDARD};
-use crate::array::{DType, Endian, Placement, ReadAt, Shape};
+use super::plan::{matches, Plan, HEAD};
+use crate::array::ReadAt;
 use crate::error::{Error, Result};
-use crate::io::format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
-use crate::io::layout::Layout;
+use crate::io::format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 use crate::io::output::Output;
 
 /// Nek5000, NekRS and Neko field files.
@@ -20,18 +24,15 @@ use crate::io::output::Output;
 /// all that the header says (`rdcode`, `lx`, `nelgt`, ...) as attributes, the others `time` and `istep`.
 pub static NEK: &dyn Format = &Nek;
 
-/// The number that tells the byte order.
-const TAG: f32 = 6.54321;
-
 struct Nek;
 
 /// What an archive keeps to put the file together again.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Template {
-    layout: Layout,
+    length: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    extremes: Vec<Extremes>,
+    extremes: Vec<bool>,
 }
 
 impl Format for Nek {
@@ -42,171 +43,63 @@ impl Format for Nek {
         "Nek5000, NekRS and Neko field files (.f00001, and legacy binary .fld01)"
     }
     fn matches(&self, name: &str, head: &[u8]) -> bool {
-        if head.starts_with(b"#std") {
-            return true;
-        }
-        let tagged = head.get(LEGACY..LEGACY + 4).is_some_and(|b| byte_order(b).is_some());
-        // Legacy text files are known by their names, so that they can be refused with a reason.
-        let named = name.rsplit_once('.').is_some_and(|(_, end)| end.starts_with("fld"));
-        (tagged || named) && Header::legacy(head).is_ok()
+        matches(name, head)
     }
     fn open(&self, _: &str, bytes: Arc<dyn ReadAt>, _: &OpenOptions) -> Result<Dataset> {
-        let size = bytes.size()?;
-        let mut head = [0; STANDARD + 4];
-        let head = &mut head[..(STANDARD + 4).min(usize::try_from(size).unwrap_or(usize::MAX))];
+        let length = bytes.size()?;
+        let mut head = [0; HEAD];
+        let head = &mut head[..HEAD.min(usize::try_from(length).unwrap_or(HEAD))];
         bytes.read_at(0, head)?;
-        let standard = head.starts_with(b"#std");
-        let length = if standard { STANDARD } else { LEGACY };
-        let (text, tag) = head.split_at_checked(length).ok_or_else(|| short(length as u64, size))?;
-        let header = if standard { Header::standard(text)? } else { Header::legacy(text)? };
-        let tag = tag.get(..4).ok_or_else(|| short(length as u64 + 4, size))?;
-        let endian = byte_order(tag).ok_or_else(|| {
-            if !standard && tag.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) {
-                return Error::unsupported("expected a binary field file, found one written as text");
-            }
-            Error::corrupt(format!("expected the byte order mark {TAG}, found the bytes {tag:02x?}"))
-        })?;
-        let mut file = Open { layout: Layout::new(size), arrays: Vec::new(), header, endian, bytes };
-        let mut at = length as u64 + 4;
-        if standard {
-            let elements = file.elements()?;
-            // Checked before anything is made of the number.
-            let end =
-                file.header.elements.checked_mul(4).and_then(|n| n.checked_add(at)).ok_or_else(|| file.absurd())?;
-            if end > size {
-                return Err(short(end, size));
-            }
-            let place = Placement { offset: at, strides: vec![4], endian };
-            file.add("element_map", Role::Id, DType::I32, Shape::new(&[elements])?, place)?;
-            at = end;
-        }
-        let extremes = file.add_groups(at)?;
-        // Only standard files in three dimensions have extremes.
-        let mut kept = Vec::new();
-        for e in extremes.into_iter().filter(|_| standard && file.header.dimensions() == 3) {
-            let Some(length) = e.length().filter(|n| e.at.checked_add(*n).is_some_and(|end| end <= size)) else {
-                break;
-            };
-            if length > 0 && e.hold_in(&file.bytes)? {
-                file.layout.derive(e.at, length);
-                kept.push(e);
-            }
-        }
-        let verbatim = file.layout.verbatim(&file.bytes)?;
-        let template = Template { layout: file.layout, extremes: kept };
-        let template = serde_json::to_value(template)
+        let plan = Plan::new(head, length)?;
+        let extremes = plan.extremes.iter().map(|e| e.hold_in(&bytes)).collect::<Result<Vec<_>>>()?;
+        let (layout, sources) = plan.layout(&extremes, &bytes)?;
+        let verbatim = layout.verbatim(&bytes)?;
+        let template = serde_json::to_value(Template { length, extremes })
             .map_err(|e| Error::invalid(format!("expected a template that can be written: {e}")))?;
-        Ok(Dataset { format: "nek", template, verbatim, arrays: file.arrays })
+        let brief = ["time", "istep"].iter().filter_map(|k| Some((k.to_string(), plan.attributes.get(*k)?.clone())));
+        let brief: Map<String, Value> = brief.collect();
+        let mut attributes = Some(plan.attributes);
+        let arrays = plan.arrays.into_iter().zip(sources).map(|(place, source)| FileArray {
+            name: place.name,
+            role: place.role,
+            attributes: attributes.take().unwrap_or_else(|| brief.clone()),
+            source,
+        });
+        Ok(Dataset { format: "nek", template, arrays: arrays.collect(), verbatim })
     }
     fn restore(&self, template: &Value, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
-        let template: Template = serde::Deserialize::deserialize(template)
+        let Template { length, extremes } = Template::deserialize(template)
             .map_err(|e| Error::corrupt(format!("expected the template of a field file: {e}")))?;
-        let stretches = template.extremes.iter().map(|e| Some((e.at, e.length()?)));
-        if !stretches.eq(template.layout.derived().iter().map(|d| Some(*d))) {
-            return Err(Error::corrupt("expected extremes in all places without other bytes, found them elsewhere"));
+        let plan = Plan::new(verbatim.get(..HEAD).unwrap_or(verbatim), length)?;
+        if extremes.len() != plan.extremes.len() {
+            let (expected, found) = (plan.extremes.len(), extremes.len());
+            return Err(Error::corrupt(format!("expected {expected} groups with extremes, found {found}")));
         }
-        template.layout.restore(verbatim, arrays, out)?;
-        template.extremes.iter().try_for_each(|e| e.write(out))
+        let bytes: Arc<dyn ReadAt> = Arc::new(Unread(length));
+        plan.layout(&extremes, &bytes)?.0.restore(verbatim, arrays, out)?;
+        plan.extremes.iter().zip(extremes).filter(|(_, derived)| *derived).try_for_each(|(e, _)| e.write(out))
     }
 }
 
-/// A file on its way to becoming a data set.
-struct Open {
-    layout: Layout,
-    arrays: Vec<FileArray>,
-    header: Header,
-    endian: Endian,
-    bytes: Arc<dyn ReadAt>,
-}
+/// Stands for a file of which only the length matters.
+struct Unread(u64);
 
-impl Open {
-    fn absurd(&self) -> Error {
-        Error::corrupt(format!("expected sizes that fit a file, found {} elements", self.header.elements))
+impl ReadAt for Unread {
+    fn read_at(&self, _: u64, _: &mut [u8]) -> Result<()> {
+        Err(Error::invalid("expected only the length of a file to be asked for, found a read"))
     }
-    fn elements(&self) -> Result<usize> {
-        usize::try_from(self.header.elements).map_err(|_| self.absurd())
+    fn size(&self) -> Result<u64> {
+        Ok(self.0)
     }
-    fn add(&mut self, name: &str, role: Role, dtype: DType, shape: Shape, at: Placement) -> Result<()> {
-        let source = self.layout.add(name, dtype, shape, at, &self.bytes)?;
-        let all = &self.header.attributes;
-        let attributes = if self.arrays.is_empty() {
-            all.clone()
-        } else {
-            ["time", "istep"].iter().filter_map(|k| Some((k.to_string(), all.get(*k)?.clone()))).collect::<Map<_, _>>()
-        };
-        self.arrays.push(FileArray { name: name.into(), role, attributes, source });
-        Ok(())
-    }
-    /// Adds all groups, which begin at byte `at`, and returns where the extremes of each would be.
-    fn add_groups(&mut self, mut at: u64) -> Result<Vec<Extremes>> {
-        let Header { word, nodes, elements, .. } = self.header;
-        let size = self.layout.length();
-        let groups = std::mem::take(&mut self.header.groups);
-        let fields = groups.iter().map(|g| g.len() as u64).sum::<u64>();
-        let points = nodes.iter().map(|&n| n as u64).product::<u64>();
-        let runs = elements.checked_mul(fields).ok_or_else(|| self.absurd())?;
-        let end = |width: u64| runs.checked_mul(points)?.checked_mul(width)?.checked_add(at);
-        let (end4, end8) = end(4).zip(end(8)).ok_or_else(|| self.absurd())?;
-        let width = word.size() as u64;
-        let (here, there) = if width == 4 { (end4, end8) } else { (end8, end4) };
-        // A file that ends where values of the other width would, and not where its own would, lies about the width.
-        let fits = |end: u64| end == size || runs.checked_mul(PAIR).and_then(|n| n.checked_add(end)) == Some(size);
-        if runs > 0 && fits(there) && !fits(here) {
-            return Err(Error::corrupt(format!(
-                "expected values of {} bytes, found {width} in the header",
-                12 - width
-            )));
-        }
-        if here > size {
-            return Err(short(here, size));
-        }
-        let (run, line) = (points * width, nodes[2] as u64 * width);
-        let mut shape = vec![self.elements()?, nodes[0], nodes[1], nodes[2]];
-        let mut strides = vec![0, nodes[1] as u64 * line, line, width];
-        if self.header.dimensions() == 2 {
-            shape.remove(1);
-            strides.remove(1);
-        }
-        let shape = Shape::new(&shape).map_err(|_| self.absurd())?;
-        let mut pairs = here;
-        let mut extremes = Vec::with_capacity(groups.len());
-        for group in groups {
-            let runs = elements * group.len() as u64;
-            strides[0] = group.len() as u64 * run;
-            for (k, name) in group.iter().enumerate() {
-                let role = if matches!(name.as_str(), "x" | "y" | "z") { Role::Coordinate } else { Role::Field };
-                let place = Placement { offset: at + k as u64 * run, strides: strides.clone(), endian: self.endian };
-                self.add(name, role, word, shape, place)?;
-            }
-            extremes.push(Extremes { at: pairs, data: at, runs, points, word, endian: self.endian });
-            at += runs * run;
-            pairs = pairs.saturating_add(runs.saturating_mul(PAIR));
-        }
-        Ok(extremes)
-    }
-}
-
-/// The byte order of a file whose mark is `tag`.
-fn byte_order(tag: &[u8]) -> Option<Endian> {
-    let tag: [u8; 4] = tag.try_into().ok()?;
-    let is = |v: f32| (v - TAG).abs() < 2e-4;
-    if is(f32::from_le_bytes(tag)) {
-        Some(Endian::Little)
-    } else {
-        is(f32::from_be_bytes(tag)).then_some(Endian::Big)
-    }
-}
-
-fn short(expected: u64, size: u64) -> Error {
-    Error::truncated(format!("expected a field file of at least {expected} bytes, found {size}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::array::{Array, Buffer};
+    use crate::array::{Array, Buffer, Endian};
     use crate::error::ErrorKind;
     use crate::io::testing::{read_all, restored, shared, Decoded};
+    use crate::io::Role;
 
     const NONE: OpenOptions = OpenOptions { shape: None, dtype: None, endian: Endian::Little, offset: 0 };
 
@@ -431,7 +324,8 @@ mod tests {
                 assert!(matches!(e.kind(), ErrorKind::Truncated | ErrorKind::Corrupt), "{e}");
             }
             for at in 0..bytes.len() {
-                for bit in 0..8 {
+                // All bits of the header, one of each byte of data.
+                for bit in if at < 136 { 0..8 } else { at % 8..at % 8 + 1 } {
                     let mut b = bytes.clone();
                     b[at] ^= 1 << bit;
                     if let Ok(back) = restored(NEK, "", &b, &NONE, |_, a| a) {
@@ -462,8 +356,15 @@ mod tests {
             assert!(matches!(e.kind(), ErrorKind::Truncated | ErrorKind::Corrupt), "{e}");
         }
         // No elements, or no fields: nothing but a map.
-        assert_eq!(open(&tail("#std 4 8 8 8 0 10 0.0 0 0 1 XU")).unwrap().verbatim.len(), 4096);
-        assert_eq!(open(&tail("#std 4 8 8 8 10 10 0.0 0 0 1")).unwrap().arrays.len(), 1);
+        for (text, verbatim) in [
+            ("#std 4 8 8 8 0 10 0.0 0 0 1 XU", 4096),
+            ("#std 4 8 8 8 10 10 0.0 0 0 1", 4056),
+            ("#std 4 8 8 8 0 0 0 0 0 1", 4096),
+        ] {
+            let b = tail(text);
+            assert_eq!(open(&b).unwrap().verbatim.len(), verbatim, "{text}");
+            assert!(restored(NEK, "", &b, &NONE, |_, a| a).unwrap() == b, "{text}");
+        }
     }
 
     #[test]
@@ -488,25 +389,36 @@ mod tests {
     }
 
     #[test]
-    fn templates_of_archives_are_not_trusted() {
-        let (bytes, end) = SAMPLES[0].bytes();
+    fn what_archives_hold_is_not_trusted() {
+        let (bytes, _) = SAMPLES[0].bytes();
         let d = open(&bytes).unwrap();
+        assert_eq!(d.template, serde_json::json!({"length": bytes.len(), "extremes": vec![true; 6]}));
         let arrays = Decoded(read_all(NEK, "", &bytes, &NONE).unwrap());
-        let attempt = |change: &dyn Fn(&mut Value)| {
-            let mut t = d.template.clone();
-            change(&mut t);
+        let attempt = |t: Value, v: &[u8]| {
             let mut out = Vec::new();
-            NEK.restore(&t, &d.verbatim, &arrays, &mut out).map(|()| out)
+            NEK.restore(&t, v, &arrays, &mut out).map(|()| out)
         };
-        assert!(attempt(&|_| ()).unwrap() == bytes);
-        for (key, value) in [("at", 0), ("data", u64::MAX), ("data", end as u64), ("runs", 1 << 60), ("points", 0)] {
-            assert!(attempt(&|t| t["extremes"][0][key] = value.into()).is_err(), "{key} = {value}");
+        assert!(attempt(d.template.clone(), &d.verbatim).unwrap() == bytes);
+        let with = |key: &str, v: Value| {
+            let mut t = d.template.clone();
+            t[key] = v;
+            attempt(t, &d.verbatim)
+        };
+        for length in [0, 135, 500, bytes.len() - 1, bytes.len() + 1, 1 << 40] {
+            assert!(with("length", length.into()).is_err(), "{length}");
         }
-        assert!(attempt(&|t| t["extremes"][0]["word"] = "i32".into()).is_err());
-        assert!(attempt(&|t| t["extremes"] = serde_json::json!([])).is_err());
-        assert!(attempt(&|t| *t = Value::Null).is_err());
-        assert!(attempt(&|t| t["layout"]["length"] = (bytes.len() - 1).into()).is_err());
-        assert!(NEK.restore(&d.template, &d.verbatim[1..], &arrays, &mut Vec::new()).is_err());
+        assert!(with("extremes", serde_json::json!([])).is_err());
+        assert!(with("extremes", serde_json::json!([true, true, true, true, true, false])).is_err());
+        assert!(with("more", 1.into()).is_err() && attempt(Value::Null, &d.verbatim).is_err());
+        for cut in 0..d.verbatim.len() {
+            assert!(attempt(d.template.clone(), &d.verbatim[..cut]).is_err());
+        }
+        // A header that tells of other arrays than the archive has.
+        for (at, byte) in [(5, b'8'), (8, b'5'), (25, b'2'), (83, b'U'), (89, b'3')] {
+            let mut v = d.verbatim.clone();
+            v[at] = byte;
+            assert!(attempt(d.template.clone(), &v).is_err(), "byte {at}");
+        }
     }
 
     /// Name, arrays, elements, nodes, bytes that are neither array nor computed.
@@ -537,9 +449,64 @@ mod tests {
             assert_eq!(d.arrays.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(" "), names, "{file}");
             let shape = if lz > 1 { vec![elements, lz, ly, lx] } else { vec![elements, ly, lx] };
             assert_eq!((*d.arrays.last().unwrap().source.shape()).to_vec(), shape, "{file}");
-            eprintln!("{file}: {} bytes, {} verbatim, template {}", bytes.len(), d.verbatim.len(), d.template);
             assert_eq!(d.verbatim.len(), verbatim, "{file}");
             assert!(restored(NEK, "", &bytes, &NONE, |_, a| a).unwrap() == bytes, "{file}");
         }
+    }
+
+    /// Python with the packages of the tests: the program named by `FIELDPRESS_PYTHON`, or `python3`.
+    fn python() -> std::process::Command {
+        std::process::Command::new(std::env::var_os("FIELDPRESS_PYTHON").unwrap_or_else(|| "python3".into()))
+    }
+
+    fn save(path: &std::path::Path, a: &Array) {
+        let kind = if a.dtype().is_float() { 'f' } else { 'i' };
+        let dims: String = a.shape().iter().map(|d| format!("{d},")).collect();
+        let mut text = format!("{{'descr':'<{kind}{}','fortran_order':False,'shape':({dims})}}", a.dtype().size());
+        text.push_str(&" ".repeat((53 - text.len() % 64 + 64) % 64));
+        text.push('\n');
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((text.len() as u16).to_le_bytes());
+        bytes.extend(text.bytes());
+        bytes.extend(a.data().to_le_bytes());
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn pymech_reads_what_we_write() {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/check_nek.py");
+        let folder = std::env::temp_dir().join(format!("fieldpress-nek-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let sample = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/tgv.f00001")).unwrap();
+        let mixlay = shared("sem/mixlay.f00001");
+        for (k, bytes) in [Some(sample), mixlay].into_iter().flatten().enumerate() {
+            // Other values than the file had, as after a lossy round trip.
+            let change = |_: &str, a: Array| match a.clone().into_buffer() {
+                Buffer::F32(v) => {
+                    Array::new(a.shape(), Buffer::F32(v.iter().map(|x| x * 0.75 + 0.01).collect())).unwrap()
+                }
+                _ => a,
+            };
+            let field = folder.join(format!("c{k}0.f00001"));
+            let file = restored(NEK, "", &bytes, &NONE, change).unwrap();
+            std::fs::write(&field, &file).unwrap();
+            let arrays = read_all(NEK, "", &file, &NONE).unwrap();
+            let mut command = python();
+            command.arg(script).arg(&field);
+            for (name, a) in &arrays {
+                let path = folder.join(format!("{k}-{name}.npy"));
+                save(&path, a);
+                command.arg(format!("{name}={}", path.display()));
+            }
+            match command.output() {
+                Ok(o) if o.status.code() == Some(77) => eprintln!("{}", String::from_utf8_lossy(&o.stdout)),
+                Ok(o) => {
+                    let text = String::from_utf8_lossy(&o.stdout).into_owned() + &String::from_utf8_lossy(&o.stderr);
+                    assert!(o.status.success() && text.matches(": equal").count() == arrays.len(), "{text}");
+                }
+                Err(e) => eprintln!("skipped: no python: {e}"),
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

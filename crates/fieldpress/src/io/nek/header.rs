@@ -297,10 +297,10 @@ mod tests {
         let h = Header::legacy(&padded(first, LEGACY)).unwrap();
         assert_eq!((h.elements, h.nodes, h.word), (36, [4, 5, 6], DType::F32));
         assert_eq!(h.groups, [["x", "y", "z", "ux", "uy", "uz", "p", "t", "s01", "s02"]]);
-        let negative = "   9   6   6   1-3.1415927E+00 9999 U 2                             8 NELT,NX,N ";
+        let negative = "   9   6   6   1-3.2500000E+00 9999 U 2                             8 NELT,NX,N ";
         let h = Header::legacy(&padded(negative, LEGACY)).unwrap();
         assert_eq!((h.groups[0].join(" "), h.word), ("ux uy s02".into(), DType::F64));
-        assert_eq!(h.attributes["time"], -3.1415927);
+        assert_eq!(h.attributes["time"], -3.25);
         let second = "     20000   8   8   8   3.141592700E+00       12 X Y Z U P T 1";
         let h = Header::legacy(&padded(second, LEGACY)).unwrap();
         assert_eq!((h.elements, h.groups[0].len()), (20000, 9));

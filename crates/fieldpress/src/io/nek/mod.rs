@@ -30,5 +30,6 @@
 mod extremes;
 mod field;
 mod header;
+mod plan;
 
 pub use field::NEK;
