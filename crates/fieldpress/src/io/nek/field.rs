@@ -463,7 +463,7 @@ mod tests {
         let kind = if a.dtype().is_float() { 'f' } else { 'i' };
         let dims: String = a.shape().iter().map(|d| format!("{d},")).collect();
         let mut text = format!("{{'descr':'<{kind}{}','fortran_order':False,'shape':({dims})}}", a.dtype().size());
-        text.push_str(&" ".repeat((53 - text.len() % 64 + 64) % 64));
+        text.push_str(&" ".repeat(63 - (10 + text.len()) % 64));
         text.push('\n');
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
         bytes.extend((text.len() as u16).to_le_bytes());

@@ -105,7 +105,9 @@ impl Plan {
             strides[0] = group.len() as u64 * run;
             for (k, name) in group.iter().enumerate() {
                 let role = if matches!(name.as_str(), "x" | "y" | "z") { Role::Coordinate } else { Role::Field };
-                let at = Placement { offset: at + k as u64 * run, strides: strides.clone(), endian };
+                // Without elements all components are empty, and lie at the same place.
+                let offset = if runs == 0 { at } else { at + k as u64 * run };
+                let at = Placement { offset, strides: strides.clone(), endian };
                 self.arrays.push(Place { name: name.clone(), role, dtype: word, shape, at });
             }
             self.extremes.push(Extremes { at: pairs, data: at, runs, points, word, endian });
