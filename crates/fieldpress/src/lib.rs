@@ -11,6 +11,8 @@ pub mod entropy;
 pub mod error;
 mod facade;
 pub mod io;
+pub mod predict;
+pub mod quantize;
 pub mod select;
 
 pub use array::{Array, DType, Shape, View};

@@ -43,7 +43,11 @@ pub struct Entry {
 }
 
 /// Every method, in the order of `fieldpress list`. To add one: its file in `codecs/`, and its line here.
-pub static REGISTRY: &[&Entry] = &[&c::raw::ENTRY];
+pub static REGISTRY: &[&Entry] = &[
+    &c::interp::ENTRY,
+    &c::lorenzo::ENTRY,
+    &c::raw::ENTRY,
+];
 
 /// The entry named `id`. Errors: `Unsupported`, listing the names there are.
 pub fn find(id: &str) -> Result<&'static Entry> {
