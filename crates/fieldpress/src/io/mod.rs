@@ -2,6 +2,7 @@
 
 mod format;
 mod layout;
+mod nek;
 mod output;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -9,7 +10,8 @@ pub(crate) mod testing;
 pub use crate::container::Role;
 pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 pub use layout::Layout;
+pub use nek::NEK;
 pub use output::{Output, PendingFile};
 
 /// Every file format, in the order in which they are tried on a file.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[NEK];
