@@ -5,10 +5,11 @@ mod layout;
 mod output;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod vlsv;
 
 pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
 pub use layout::Layout;
 pub use output::{Output, PendingFile};
 
 /// Every file format, in the order in which they are tried on a file.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[&vlsv::VLSV];
