@@ -202,14 +202,17 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::io::testing::shared;
 
-    /// The largest relative difference between the density of the file and the integral of f, over all cells.
-    fn density_error(file: Vec<u8>) -> f64 {
+    /// The largest difference, relative to the density and to the speed, between those of the file and those of f, over
+    /// all cells. The velocity tells the axes apart.
+    fn moment_error(file: Vec<u8>) -> f64 {
         let v = Vlsv::open(Arc::new(file)).unwrap();
         assert_eq!(v.populations(), ["proton"]);
         let mesh = v.velocity_mesh("proton").unwrap();
         let widths = [0, 1, 2].map(|k| mesh.cell_widths(k));
-        let cell_ids = v.integers(v.find("VARIABLE", Some("CellID"), None).unwrap()).unwrap();
-        let density = v.reals(v.find("VARIABLE", Some("proton/vg_rho"), None).unwrap()).unwrap();
+        let variable = |name| v.find("VARIABLE", Some(name), None).unwrap();
+        let cell_ids = v.integers(variable("CellID")).unwrap();
+        let density = v.reals(variable("proton/vg_rho")).unwrap();
+        let velocity = v.reals(variable("proton/vg_v")).unwrap();
         let cells = v.cells_with_blocks("proton").unwrap();
         assert!(!cells.is_empty());
         let mut worst = 0f64;
@@ -217,30 +220,35 @@ mod tests {
             let (ids, values) = v.blocks("proton", c.cell).unwrap();
             assert_eq!((ids.len(), values.shape().dims()), (c.count, &[c.count, 4, 4, 4][..]));
             let f = values.data().to_f64();
-            let mut n = 0.0;
+            let (mut n, mut flux) = (0.0, [0.0; 3]);
             for (id, block) in ids.iter().zip(f.chunks_exact(64)) {
                 let b = mesh.block_index(*id).unwrap();
                 for (i, f) in block.iter().enumerate() {
-                    n += f
-                        * widths[0][4 * b[0] + i % 4]
-                        * widths[1][4 * b[1] + i / 4 % 4]
-                        * widths[2][4 * b[2] + i / 16];
+                    let at = [4 * b[0] + i % 4, 4 * b[1] + i / 4 % 4, 4 * b[2] + i / 16];
+                    let mass = f * widths[0][at[0]] * widths[1][at[1]] * widths[2][at[2]];
+                    n += mass;
+                    for k in 0..3 {
+                        flux[k] += mass * (mesh.nodes[k][at[k]] + widths[k][at[k]] / 2.0);
+                    }
                 }
             }
-            let stored = density[cell_ids.iter().position(|&id| id == c.cell).unwrap()];
-            worst = worst.max((n - stored).abs() / stored);
+            let row = cell_ids.iter().position(|&id| id == c.cell).unwrap();
+            let stored = &velocity[3 * row..3 * row + 3];
+            let speed = stored.iter().map(|v| v * v).sum::<f64>().sqrt();
+            worst = worst.max((n - density[row]).abs() / density[row]);
+            worst = stored.iter().zip(flux).fold(worst, |w, (v, f)| w.max((f / n - v).abs() / speed));
         }
         worst
     }
 
     #[test]
-    fn distributions_integrate_to_the_density_of_the_file() {
+    fn distributions_integrate_to_the_moments_of_the_file() {
         let sample = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/ipshock.vlsv")).unwrap();
-        let e = density_error(sample);
+        let e = moment_error(sample);
         assert!(e < 1e-6, "{e}");
         for file in ["vdf/ipshock_t12.vlsv", "vdf/bulk.1d.vlsv"] {
             if let Some(bytes) = shared(file) {
-                let e = density_error(bytes);
+                let e = moment_error(bytes);
                 assert!(e < 1e-6, "{file}: {e}");
             }
         }
