@@ -7,7 +7,8 @@ mod output;
 pub(crate) mod testing;
 pub mod vlsv;
 
-pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
+pub use crate::container::Role;
+pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 pub use layout::Layout;
 pub use output::{Output, PendingFile};
 
