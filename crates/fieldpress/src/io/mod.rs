@@ -2,13 +2,17 @@
 
 mod format;
 mod layout;
+pub mod npy;
+mod open;
 mod output;
+mod raw;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
 pub use layout::Layout;
+pub use open::{format, open, open_path};
 pub use output::{Output, PendingFile};
 
 /// Every file format, in the order in which they are tried on a file.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[&npy::Npy, &raw::Raw];
