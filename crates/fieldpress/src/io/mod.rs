@@ -1,8 +1,10 @@
 //! L5: one file per file format, and what they share: where arrays lie in a file and how the file is put back together.
 
+mod bytes;
 mod format;
 mod layout;
 pub mod npy;
+mod npz;
 mod open;
 mod output;
 mod raw;
