@@ -10,6 +10,7 @@ mod output;
 mod raw;
 #[cfg(test)]
 pub(crate) mod testing;
+mod vti;
 
 pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
 pub use layout::Layout;
@@ -17,4 +18,10 @@ pub use open::{format, open, open_path};
 pub use output::{Output, PendingFile};
 
 /// Every file format, in the order in which they are tried on a file.
-pub static FORMATS: &[&dyn Format] = &[&npy::Npy, &raw::Raw];
+#[rustfmt::skip] // one line each
+pub static FORMATS: &[&dyn Format] = &[
+    &npy::Npy,
+    &npz::Npz,
+    &raw::Raw,
+    &vti::Vti,
+];

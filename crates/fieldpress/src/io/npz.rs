@@ -41,7 +41,7 @@ const MAX_RATIO: u64 = 1032;
 const PREFIX: u64 = (1 << 16) + 12;
 
 /// The format `npz`.
-pub struct Npz;
+pub(super) struct Npz;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -19,7 +19,7 @@ use crate::array::{Placement, ReadAt};
 use crate::error::{Error, Result};
 
 /// The format `raw`. No file looks like it: it is used where [`OpenOptions`] describe the array.
-pub struct Raw;
+pub(super) struct Raw;
 
 impl Format for Raw {
     fn id(&self) -> &'static str {
