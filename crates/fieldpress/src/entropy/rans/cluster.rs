@@ -4,7 +4,7 @@
 //! costs it least, or opens its own when that saves more bits than a table costs.
 
 use super::table::{log2, Counts, Table, SCALE};
-use super::token::{raw_bits, RARE, TOKENS};
+use super::token::{RARE, TOKENS};
 
 /// Most tables a stream may have.
 pub(super) const MAX_TABLES: usize = 64;
@@ -146,21 +146,14 @@ pub(super) fn drop_rare(counts: &mut Counts) {
     }
 }
 
-/// The tables of `counts` after [`drop_rare`], and about how many bits coding with them takes, raw bits included.
-pub(super) fn tables(counts: &[Counts]) -> (Vec<Table>, f64) {
-    let mut total = 0.0;
-    let tables = counts.iter().map(|counts| {
-        for (t, &c) in counts.iter().enumerate().take(usize::from(RARE)) {
-            total += f64::from(raw_bits(t as u8)) * f64::from(c);
-        }
+/// The tables of `counts` after [`drop_rare`].
+pub(super) fn tables(counts: &[Counts]) -> Vec<Table> {
+    let dropped = counts.iter().map(|counts| {
         let mut counts = *counts;
         drop_rare(&mut counts);
-        let (table, bits) = Table::build(&counts);
-        total += bits + 8.0 * f64::from(counts[usize::from(RARE)]);
-        table
+        counts
     });
-    let tables = tables.collect();
-    (tables, total)
+    dropped.map(|counts| Table::build(&counts)).collect()
 }
 
 #[cfg(test)]

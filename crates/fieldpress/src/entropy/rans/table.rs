@@ -67,9 +67,9 @@ fn coarse(f: u32, kept: u32) -> u32 {
 }
 
 impl Table {
-    /// The table that codes `counts`, header included, in the fewest bits; and that number of bits.
+    /// The table that codes `counts`, header included, in the fewest bits.
     /// At least one count must not be zero.
-    pub(super) fn build(counts: &Counts) -> (Table, f64) {
+    pub(super) fn build(counts: &Counts) -> Table {
         let exact = normalise(counts);
         let balance = (0..TOKENS).fold(0, |best, t| if exact[t] > exact[best] { t } else { best });
         let mut best: Option<(Table, f64)> = None;
@@ -94,7 +94,7 @@ impl Table {
             }
         }
         // With all bits kept nothing changes, so there is always a best one.
-        best.unwrap_or((Table { freqs: exact, balance, kept: 11 }, f64::MAX))
+        best.map_or(Table { freqs: exact, balance, kept: 11 }, |b| b.0)
     }
 
     /// Writes the table.
@@ -241,7 +241,7 @@ mod tests {
             if round == 0 {
                 counts = [u32::MAX; TOKENS];
             }
-            let (table, _) = Table::build(&counts);
+            let table = Table::build(&counts);
             assert_eq!(table.freqs.iter().map(|f| u32::from(*f)).sum::<u32>(), SCALE);
             assert!(counts.iter().zip(&table.freqs).all(|(c, f)| *c == 0 || *f > 0));
             table.write(&mut enc, &mut model);
