@@ -9,7 +9,7 @@
 //!
 //! No coefficients are no bytes. Otherwise byte 0 is `P`, the number of bits of the largest magnitude, byte 1 the lowest
 //! plane coded `L`; the rest is one range-coded stream, with planes `P - 1` down to `L` (none if `P <= L`). Axes of length
-//! 1 are dropped; the last three axes that are left are `z, y, x`. Each plane `p` goes through the rows (along `x`) in C
+//! 1 are dropped; the last three axes that are left are `z, y, x`, and there are no neighbours along others. Each plane `p` goes through the rows (along `x`) in C
 //! order, and each row through its segments: 16 coefficients, or what is left of the row. If a segment and all neighbours of
 //! its coefficients that are named below are 0 so far, the decision "all bits are 0" is coded first (one model); if true,
 //! that is the segment. Otherwise each coefficient gives:
@@ -206,7 +206,7 @@ impl Walk {
         while x < width {
             let end = (x + SEGMENT).min(width);
             let quiet = levels[x..end + 2].iter().fold(0, |all, l| all | l) == 0
-                && (!busy || side[x..end].iter().fold(0, |all, s| all | s.0) == 0);
+                && (!busy || side[x..end].iter().fold(0, |all, s| all | s.1) == 0);
             if quiet && coder.zeros(&mut models.zeros, p, i + x..i + end) {
                 x = end;
                 continue;
@@ -215,7 +215,7 @@ impl Walk {
                 let a = levels[x] + levels[x + 2];
                 let level = levels[x + 1];
                 if level == 0 {
-                    let a = [0, 1, 2, 3, 3, 5][usize::from(a).min(5)].min(4);
+                    let a = [0, 1, 2, 3, 3, 4][usize::from(a).min(5)];
                     let model = &mut models.significance[a][usize::from(class).min(17)];
                     if coder.bit(model, p, i + x) {
                         let j = at + x + 1;

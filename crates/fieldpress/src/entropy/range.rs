@@ -1,4 +1,4 @@
-//! Adaptive binary range coder: decisions with learnt probabilities, at a cost within a thousandth of their entropy.
+//! Adaptive binary range coder: decisions with learnt probabilities, at a cost close to their entropy.
 //!
 //! Source: G. N. N. Martin, "Range encoding: an algorithm for removing redundancy from a digitised message", 1979;
 //! probabilities adapt at the rate 1/n, the counting estimator with a floor on the rate.
@@ -7,7 +7,8 @@
 //!
 //! The stream is the base-256 expansion, most significant byte first, of a number in the final interval. All arithmetic is
 //! on integers. The coder starts with `low = 0`, `range = 2^64 - 1`; `low` and `range` refer to a window of 64 bits that
-//! moves down by 32 bits whenever `range < 2^32` (then `low` and `range` are shifted left by 32).
+//! moves down by 32 bits whenever a step leaves `range < 2^32` (then `low` and `range` are shifted left by 32); a carry out of
+//! the window goes into the bytes above it.
 //!
 //! | step | new interval |
 //! |---|---|
