@@ -475,4 +475,13 @@ mod tests {
         }
         assert_eq!(decode_planes(&bytes, &[3, 6], 0, &mut m, &mut s).unwrap_err().kind(), ErrorKind::InvalidArgument);
     }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let shape = [2usize, 6, 7, 40];
+        let (mags, signs) = coefficients(&shape, 1e5);
+        let bytes = encode_planes(&mags, &signs, &shape, 1);
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (3890, 0xa9cd_ca3e));
+    }
 }

@@ -319,4 +319,11 @@ mod tests {
         assert_eq!(decode_mask(&bytes, &[12, 11], &mut out).unwrap_err().kind(), ErrorKind::InvalidArgument);
         assert_eq!(decode_mask(&[1], &[0], &mut []).unwrap_err().kind(), ErrorKind::Corrupt);
     }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let bytes = encode_mask(&ball(&[6, 9, 10, 11]), &[6, 9, 10, 11]);
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (77, 0x8960_6b52));
+    }
 }

@@ -67,11 +67,6 @@ impl Bit {
         let step = (i64::from(target - q) * i64::from(RATE[n as usize])) >> 16;
         self.0 = (((q + step as i32) as u32) << 8) | (n + u32::from(n < LIMIT));
     }
-    /// What coding `bit` would cost now, in bits.
-    pub fn cost(self, bit: bool) -> f64 {
-        let p = self.p() as f64 / 65536.0;
-        -libm::log2(if bit { p } else { 1.0 - p })
-    }
 }
 
 /// Least `k`, and the offset from `low`, of the bytes that end a stream (see the module's format table).
@@ -145,10 +140,6 @@ impl BinaryEncoder {
                 break;
             }
         }
-    }
-    /// How many bytes the stream would have if it ended now, to within 5.
-    pub fn len_estimate(&self) -> usize {
-        self.out.len() + 4
     }
     /// Ends the stream and returns its bytes.
     pub fn finish(mut self) -> Vec<u8> {
@@ -418,5 +409,12 @@ mod tests {
             let noise: Vec<u8> = (0..rng.next() % 40).map(|_| rng.next() as u8).collect();
             let _ = decode(&noise, &ops).1.finish();
         }
+    }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let bytes = encode(&operations(1, 2000, 40, true));
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (1229, 0x2819_c02a));
     }
 }

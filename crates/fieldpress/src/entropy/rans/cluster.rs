@@ -18,23 +18,31 @@ fn xlog(x: u64) -> f64 {
     }
 }
 
-/// Counts with their total and their entropy in bits.
+/// Counts, and what is needed to compare them quickly.
 struct Cluster {
     counts: Counts,
+    /// `x log2 x` of each count and of their sum.
+    logs: [f64; TOKENS],
     total: u64,
-    bits: f64,
+    total_log: f64,
 }
 
 impl Cluster {
     fn new(counts: &Counts) -> Self {
         let total = counts.iter().map(|&c| u64::from(c)).sum();
-        let bits = xlog(total) - counts.iter().map(|&c| xlog(u64::from(c))).sum::<f64>();
-        Cluster { counts: *counts, total, bits }
+        Cluster { counts: *counts, logs: counts.map(|c| xlog(u64::from(c))), total, total_log: xlog(total) }
     }
-    /// How many bits more it takes to code both with one table than with two.
+    /// How many bits more it takes to code both with one table than with two: entropies are `total_log` less the sum of
+    /// `logs`, and tokens that occur in one only cancel.
     fn distance(&self, other: &Cluster) -> f64 {
-        let both = self.counts.iter().zip(&other.counts).map(|(&a, &b)| xlog(u64::from(a) + u64::from(b)));
-        xlog(self.total + other.total) - both.sum::<f64>() - self.bits - other.bits
+        let mut bits = xlog(self.total + other.total) - self.total_log - other.total_log;
+        let ours = self.counts.iter().zip(&self.logs);
+        for ((&a, la), (&b, lb)) in ours.zip(other.counts.iter().zip(&other.logs)) {
+            if a > 0 && b > 0 {
+                bits -= xlog(u64::from(a) + u64::from(b)) - la - lb;
+            }
+        }
+        bits
     }
     fn add(&mut self, other: &Cluster) {
         for (a, &b) in self.counts.iter_mut().zip(&other.counts) {

@@ -3,12 +3,14 @@
 use super::cluster::{cluster, tables};
 use super::table::{Table, CONTEXTS, COUNT_CONTEXT, MAP_CONTEXT, SCALE, SCALE_BITS};
 use super::token::{raw_bits, token, RARE, SMALL, TOKENS};
-use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, STATIC};
+use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, LOW_BITS, STATE_BYTES, STATIC};
 use crate::bits::{put_varint, zigzag, BitWriter};
 use crate::entropy::{BinaryEncoder, IntModel};
 use std::iter::repeat;
 
-/// Up to this many symbols the adaptive modes are tried: they need no tables, and a few symbols are soon decoded.
+/// Up to this many symbols only the adaptive modes are tried: a table would cost more than it saves.
+const TINY: usize = 512;
+/// Up to this many symbols all modes are tried: there are so few that the slower decoding does not matter.
 const SHORT: usize = 4096;
 
 /// Appends `symbols` to `out`. `classes[i]`, below `n_classes` (1..=256), is the class of symbol `i`; it may be empty when
@@ -19,12 +21,15 @@ pub fn encode_classes(symbols: &[i32], classes: &[u8], n_classes: usize, out: &m
         return;
     }
     let n_classes = n_classes.clamp(1, 256);
-    let mut best = encode_static(symbols, classes, n_classes);
+    let mut best = Vec::new();
+    if symbols.len() > TINY {
+        best = encode_static(symbols, classes, n_classes);
+    }
     if symbols.len() <= SHORT {
         for mode in [ADAPTIVE, ADAPTIVE_CLASSES] {
             if mode == ADAPTIVE || n_classes > 1 {
                 let bytes = encode_adaptive(symbols, classes, n_classes, mode);
-                if bytes.len() < best.len() {
+                if best.is_empty() || bytes.len() < best.len() {
                     best = bytes;
                 }
             }
@@ -48,7 +53,8 @@ fn encode_adaptive(symbols: &[i32], classes: &[u8], n_classes: usize, mode: u8) 
 /// What coding one token with one table takes.
 #[derive(Clone, Copy, Default)]
 struct Step {
-    /// `ceil(2^(63 + shift) / f)`: division by `f` is a multiplication.
+    /// `ceil(2^(63 + shift) / f)`: division of a state below `2^63` by `f` is a multiplication (Granlund and Montgomery,
+    /// "Division by invariant integers using multiplication", 1994).
     reciprocal: u64,
     /// `f`; 0 for a token that is not in the table.
     freq: u16,
@@ -62,7 +68,7 @@ impl Step {
     /// The state that gives back the token and the state `x`, a word of which may go to `words`.
     #[inline(always)]
     fn push(&self, mut x: u64, words: &mut Vec<u32>) -> u64 {
-        if x >= u64::from(self.freq) << (63 - SCALE_BITS) {
+        if x >= u64::from(self.freq) << (LOW_BITS + 32 - SCALE_BITS) {
             words.push(x as u32);
             x >>= 32;
         }
@@ -154,7 +160,7 @@ fn encode_static(symbols: &[i32], classes: &[u8], n_classes: usize) -> Vec<u8> {
     }
     put_varint(&mut out, words.len() as u64);
     for x in lanes {
-        out.extend_from_slice(&x.to_le_bytes());
+        out.extend(x.to_le_bytes().iter().take(STATE_BYTES));
     }
     out.reserve(4 * words.len());
     for w in words.iter().rev() {
