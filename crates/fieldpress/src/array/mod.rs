@@ -1,0 +1,17 @@
+//! L0: element types, shapes, strided views, owned buffers, regions and blocks, masks, sources and sinks.
+
+mod block;
+mod buffer;
+mod dtype;
+mod mask;
+mod shape;
+mod source;
+mod view;
+
+pub use block::Grid;
+pub use buffer::{Array, Buffer, Slice, SliceMut};
+pub use dtype::{DType, Element};
+pub use mask::Mask;
+pub use shape::{Region, Shape, MAX_RANK};
+pub use source::{Endian, Placement, ReadAt, Sink, Source, StridedSource};
+pub use view::View;

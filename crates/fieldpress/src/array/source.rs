@@ -1,0 +1,331 @@
+//! Where values come from and where they go: memory, or places in a file.
+
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+
+use super::buffer::{Array, Buffer, Slice};
+use super::dtype::{DType, Element};
+use super::shape::{Region, Shape};
+use super::view::for_each_row;
+use crate::dispatch;
+use crate::error::{Error, Result};
+
+/// Something that can hand out any rectangle of an array, any number of times, from any thread.
+pub trait Source: Sync {
+    /// The element type.
+    fn dtype(&self) -> DType;
+    /// The shape of the whole array.
+    fn shape(&self) -> Shape;
+    /// A copy of `region` in C order. Errors: `InvalidArgument` outside the array, `Io`, `Truncated`.
+    fn read(&self, region: &Region) -> Result<Buffer>;
+}
+
+/// Something that takes rectangles of an array.
+pub trait Sink: Send {
+    /// Stores `values`, in C order, as `region` of the array.
+    fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()>;
+}
+
+impl Sink for Array {
+    fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()> {
+        let shape = self.shape();
+        let region = Region::new(&shape, region.origin(), &region.shape())?;
+        fn put<T: Element>(out: &mut [T], values: Slice<'_>, shape: &Shape, region: &Region) -> Result<()> {
+            let src = T::of(values).filter(|s| s.len() == region.shape().len()).ok_or_else(|| {
+                Error::invalid(format!(
+                    "expected {} values of type {}, found {}",
+                    region.shape(),
+                    T::DTYPE,
+                    values.len()
+                ))
+            })?;
+            let strides = shape.strides();
+            let run = region.shape().last().copied().unwrap_or(1);
+            let mut rows = src.chunks_exact(run.max(1));
+            for_each_row(region, |index| {
+                let at: usize = index.iter().zip(&strides).map(|(&i, &s)| i * s).sum();
+                if let (Some(row), Some(to)) = (rows.next(), out.get_mut(at..at + run)) {
+                    to.copy_from_slice(row);
+                }
+            });
+            Ok(())
+        }
+        dispatch!(SliceMut, self.data_mut(), v => put(v, values, &shape, &region))
+    }
+}
+
+/// Bytes that can be read at any offset, from any thread.
+pub trait ReadAt: Send + Sync {
+    /// Fills `out` from `offset`. Errors: `Truncated` past the end, `Io`.
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
+    /// How many bytes there are.
+    fn size(&self) -> Result<u64>;
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.as_slice().read_at(offset, out)
+    }
+    fn size(&self) -> Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+impl ReadAt for [u8] {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let start = usize::try_from(offset).ok();
+        let part = start.and_then(|s| self.get(s..s.checked_add(out.len())?));
+        let part = part.ok_or_else(|| {
+            Error::truncated(format!(
+                "expected {} bytes at offset {offset}, found the end at {}",
+                out.len(),
+                self.len()
+            ))
+        })?;
+        out.copy_from_slice(part);
+        Ok(())
+    }
+    fn size(&self) -> Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        (**self).read_at(offset, out)
+    }
+    fn size(&self) -> Result<u64> {
+        (**self).size()
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for std::sync::Arc<T> {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        (**self).read_at(offset, out)
+    }
+    fn size(&self) -> Result<u64> {
+        (**self).size()
+    }
+}
+
+/// A file behind a lock: portable positioned reads.
+impl ReadAt for Mutex<File> {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut f = self.lock().unwrap_or_else(PoisonError::into_inner);
+        f.seek(SeekFrom::Start(offset))?;
+        f.read_exact(out).map_err(|e| {
+            Error::from(e).at(format!("expected {} bytes at offset {offset}, found the end of the file", out.len()))
+        })
+    }
+    fn size(&self) -> Result<u64> {
+        Ok(self.lock().unwrap_or_else(PoisonError::into_inner).metadata()?.len())
+    }
+}
+
+/// The order of the bytes of one value in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Endian {
+    /// Lowest byte first.
+    #[default]
+    Little,
+    /// Highest byte first.
+    Big,
+}
+
+/// How an array lies in a file: where its first value is, and the steps between neighbours in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Placement {
+    /// Byte offset of the first value.
+    pub offset: u64,
+    /// Steps in bytes between neighbours along each axis; as many as the array has axes.
+    pub strides: Vec<u64>,
+    /// Byte order of each value.
+    #[serde(default)]
+    pub endian: Endian,
+}
+
+impl Placement {
+    /// Values contiguous in C order from `offset`.
+    pub fn contiguous(offset: u64, shape: &Shape, dtype: DType, endian: Endian) -> Placement {
+        let s = shape.strides();
+        let strides = s[..shape.rank()].iter().map(|&n| (n * dtype.size()) as u64).collect();
+        Placement { offset, strides, endian }
+    }
+    /// The byte offset one past the last value; `None` when it overflows or the ranks differ.
+    pub fn end(&self, shape: &Shape, dtype: DType) -> Option<u64> {
+        if self.strides.len() != shape.rank() {
+            return None;
+        }
+        if shape.is_empty() {
+            return Some(self.offset);
+        }
+        let reach = shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(0u64, |n, (&d, &s)| n.checked_add((d as u64 - 1).checked_mul(s)?))?;
+        self.offset.checked_add(reach)?.checked_add(dtype.size() as u64)
+    }
+    /// Calls `f(byte offset, number of values)` for each longest contiguous run of `region`, in C order.
+    /// Errors: whatever `f` returns first.
+    pub fn runs(&self, region: &Region, dtype: DType, mut f: impl FnMut(u64, usize) -> Result<()>) -> Result<()> {
+        let shape = region.shape();
+        if shape.is_empty() {
+            return Ok(());
+        }
+        // Trailing axes that lie back to back in the file join into one run.
+        let mut run = 1usize;
+        let mut outer = shape.rank();
+        while outer > 0 && self.strides.get(outer - 1) == Some(&((run * dtype.size()) as u64)) {
+            run *= shape[outer - 1];
+            outer -= 1;
+        }
+        let heads = Region::new(
+            &shape,
+            &[0; super::MAX_RANK][..shape.rank()],
+            &{
+                let mut d = [1; super::MAX_RANK];
+                d[..outer].copy_from_slice(&shape[..outer]);
+                d
+            }[..shape.rank()],
+        )?;
+        let base = region.origin().iter().zip(&self.strides).map(|(&i, &s)| i as u64 * s).sum::<u64>() + self.offset;
+        let mut result = Ok(());
+        for_each_row_of(&heads, outer, |index| {
+            if result.is_ok() {
+                let at = index.iter().zip(&self.strides).map(|(&i, &s)| i as u64 * s).sum::<u64>();
+                result = f(base + at, run);
+            }
+        });
+        result
+    }
+}
+
+/// Every index over the first `axes` axes of `region`, in C order.
+fn for_each_row_of(region: &Region, axes: usize, mut f: impl FnMut(&[usize])) {
+    let n: usize = region.shape()[..axes].iter().product();
+    let mut index = [0; super::MAX_RANK];
+    for _ in 0..n {
+        f(&index[..region.shape().rank()]);
+        for k in (0..axes).rev() {
+            index[k] += 1;
+            if index[k] < region.shape()[k] {
+                break;
+            }
+            index[k] = 0;
+        }
+    }
+}
+
+/// An array that lies in a file as its [`Placement`] says.
+#[derive(Clone, Debug)]
+pub struct StridedSource<R> {
+    bytes: R,
+    dtype: DType,
+    shape: Shape,
+    placement: Placement,
+}
+
+impl<R: ReadAt> StridedSource<R> {
+    /// Errors: `Truncated` when the array would reach past the end of `bytes`.
+    pub fn new(bytes: R, dtype: DType, shape: Shape, placement: Placement) -> Result<Self> {
+        let size = bytes.size()?;
+        match placement.end(&shape, dtype) {
+            Some(end) if end <= size => Ok(StridedSource { bytes, dtype, shape, placement }),
+            _ => Err(Error::truncated(format!(
+                "expected {shape} values of type {dtype} from byte {}, found only {size} bytes",
+                placement.offset
+            ))),
+        }
+    }
+    /// How the array lies in the file.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+}
+
+impl<R: ReadAt> Source for StridedSource<R> {
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+    fn read(&self, region: &Region) -> Result<Buffer> {
+        let region = Region::new(&self.shape, region.origin(), &region.shape())?;
+        let size = self.dtype.size();
+        let mut bytes = Vec::new();
+        let total = region.shape().len() * size;
+        bytes
+            .try_reserve_exact(total)
+            .map_err(|_| Error::limit(format!("expected memory for {total} bytes, found too little")))?;
+        bytes.resize(total, 0u8);
+        let mut done = 0;
+        self.placement.runs(&region, self.dtype, |offset, values| {
+            let n = values * size;
+            let part = bytes.get_mut(done..done + n).unwrap_or_default();
+            done += n;
+            self.bytes.read_at(offset, part)
+        })?;
+        if self.placement.endian == Endian::Big {
+            bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        }
+        Buffer::from_le_bytes(self.dtype, &bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_interleaved_big_endian_values() {
+        // Three interleaved components of 2 x 4 values each, u16 big-endian after a 3-byte header.
+        let mut bytes = vec![9u8; 3];
+        for e in 0..2u16 {
+            for c in 0..3u16 {
+                for i in 0..4u16 {
+                    bytes.extend((e * 100 + c * 10 + i).to_be_bytes());
+                }
+            }
+        }
+        let shape = Shape::new(&[2, 4]).unwrap();
+        let p = Placement { offset: 3 + 8, strides: vec![24, 2], endian: Endian::Big };
+        let s = StridedSource::new(bytes.clone(), DType::U16, shape, p.clone()).unwrap();
+        assert_eq!(s.read(&Region::all(shape)).unwrap(), Buffer::U16(vec![10, 11, 12, 13, 110, 111, 112, 113]));
+        let r = Region::new(&shape, &[1, 1], &[1, 2]).unwrap();
+        assert_eq!(s.read(&r).unwrap(), Buffer::U16(vec![111, 112]));
+        let end = p.end(&shape, DType::U16).unwrap() as usize;
+        bytes.truncate(end - 1);
+        assert!(StridedSource::new(bytes, DType::U16, shape, p).is_err());
+    }
+
+    #[test]
+    fn contiguous_placements_read_in_one_run() {
+        let shape = Shape::new(&[3, 4, 5]).unwrap();
+        let p = Placement::contiguous(7, &shape, DType::F64, Endian::Little);
+        let count = |r: &Region| {
+            let mut n = 0;
+            p.runs(r, DType::F64, |_, _| {
+                n += 1;
+                Ok(())
+            })
+            .unwrap();
+            n
+        };
+        assert_eq!(count(&Region::all(shape)), 1);
+        assert_eq!(count(&Region::new(&shape, &[1, 1, 0], &[2, 2, 5]).unwrap()), 2);
+        assert_eq!(count(&Region::new(&shape, &[0, 0, 1], &[3, 4, 2]).unwrap()), 12);
+    }
+
+    #[test]
+    fn sinks_put_regions_in_place() {
+        let shape = Shape::new(&[3, 4]).unwrap();
+        let mut a = Array::zeros(DType::I32, shape).unwrap();
+        let r = Region::new(&shape, &[1, 2], &[2, 2]).unwrap();
+        a.write(&r, Slice::I32(&[1, 2, 3, 4])).unwrap();
+        assert_eq!(a.data(), Slice::I32(&[0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4]));
+        assert!(a.write(&r, Slice::I32(&[1, 2, 3])).is_err() && a.write(&r, Slice::U8(&[1, 2, 3, 4])).is_err());
+    }
+}

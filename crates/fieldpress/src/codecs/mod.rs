@@ -1,0 +1,5 @@
+//! L3: one file per method, nothing else.
+
+pub mod interp;
+pub mod lorenzo;
+pub mod raw;

@@ -1,0 +1,206 @@
+//! Files whose arrays lie in them uncompressed: where each array is, and everything else verbatim.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::format::Arrays;
+use super::output::{Output, StridedSink};
+use crate::array::{DType, Endian, Placement, ReadAt, Region, Shape, StridedSource};
+use crate::error::{Error, Result};
+
+/// The places of all arrays in a file. What they do not cover is the file's verbatim bytes, in file order, so that a
+/// file restored from exact arrays is the same to the byte.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// Bytes in the file.
+    length: u64,
+    /// The arrays.
+    arrays: Vec<Placed>,
+    /// Stretches `[offset, length]` that belong to no array and are not stored: the format computes them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    derived: Vec<(u64, u64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Placed {
+    name: String,
+    dtype: DType,
+    shape: Vec<usize>,
+    at: Placement,
+}
+
+impl Layout {
+    /// The layout of a file of `length` bytes without arrays.
+    pub fn new(length: u64) -> Layout {
+        Layout { length, ..Layout::default() }
+    }
+    /// Adds an array and returns a source for it.
+    /// Errors: `Truncated` when it reaches past the end of `bytes`; `Corrupt` when the name is taken.
+    pub fn add(
+        &mut self,
+        name: &str,
+        dtype: DType,
+        shape: Shape,
+        at: Placement,
+        bytes: &Arc<dyn ReadAt>,
+    ) -> Result<Box<StridedSource<Arc<dyn ReadAt>>>> {
+        if self.arrays.iter().any(|a| a.name == name) {
+            return Err(Error::corrupt(format!("expected arrays with different names, found {name:?} twice")));
+        }
+        let source = StridedSource::new(bytes.clone(), dtype, shape, at.clone())?;
+        self.arrays.push(Placed { name: name.into(), dtype, shape: shape.to_vec(), at });
+        Ok(Box::new(source))
+    }
+    /// Leaves `length` bytes from `offset` out of the verbatim bytes; the format must write them when it restores.
+    pub fn derive(&mut self, offset: u64, length: u64) {
+        self.derived.push((offset, length));
+    }
+    /// The stretches the format has to compute itself.
+    pub fn derived(&self) -> &[(u64, u64)] {
+        &self.derived
+    }
+    /// Bytes in the file.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+    /// Where the array `name` lies, its type and shape.
+    pub fn find(&self, name: &str) -> Option<(DType, Result<Shape>, &Placement)> {
+        self.arrays.iter().find(|a| a.name == name).map(|a| (a.dtype, Shape::new(&a.shape), &a.at))
+    }
+    /// The stretches `[offset, length]` of the file that no array covers. Errors: `Corrupt` when arrays overlap, or
+    /// reach past the end.
+    fn gaps(&self) -> Result<Vec<(u64, u64)>> {
+        let mut taken = self.derived.clone();
+        for a in &self.arrays {
+            let shape = Shape::new(&a.shape)?;
+            let end = a.at.end(&shape, a.dtype);
+            if end.is_none_or(|e| e > self.length) {
+                return Err(Error::corrupt(format!(
+                    "expected array {:?} inside the {} bytes of the file",
+                    a.name, self.length
+                )));
+            }
+            let size = a.dtype.size() as u64;
+            a.at.runs(&Region::all(shape), a.dtype, |offset, n| {
+                match taken.last_mut() {
+                    Some(last) if last.0 + last.1 == offset => last.1 += n as u64 * size,
+                    _ => taken.push((offset, n as u64 * size)),
+                }
+                Ok(())
+            })?;
+        }
+        taken.sort_unstable();
+        let mut gaps = Vec::new();
+        let mut at = 0;
+        for (offset, n) in taken {
+            if n == 0 {
+                continue;
+            }
+            if offset < at {
+                return Err(Error::corrupt(format!("expected arrays that do not overlap, found two at byte {offset}")));
+            }
+            if offset > at {
+                gaps.push((at, offset - at));
+            }
+            at = offset.checked_add(n).ok_or_else(|| Error::corrupt("expected offsets below 2^64"))?;
+        }
+        if at < self.length {
+            gaps.push((at, self.length - at));
+        }
+        Ok(gaps)
+    }
+    /// The bytes of the file that belong to no array, in file order.
+    pub fn verbatim(&self, bytes: &dyn ReadAt) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for (offset, n) in self.gaps()? {
+            let at = out.len();
+            let n = usize::try_from(n).unwrap_or(usize::MAX);
+            out.try_reserve(n)
+                .map_err(|_| Error::limit(format!("expected memory for {n} verbatim bytes, found too little")))?;
+            out.resize(at + n, 0);
+            bytes.read_at(offset, &mut out[at..])?;
+        }
+        Ok(out)
+    }
+    /// As the template of a dataset.
+    pub fn to_template(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(|e| Error::invalid(format!("expected a layout that can be written: {e}")))
+    }
+    /// From the template of an archive. Errors: `Corrupt`.
+    pub fn from_template(template: &Value) -> Result<Layout> {
+        serde::Deserialize::deserialize(template)
+            .map_err(|e| Error::corrupt(format!("expected the layout of a file: {e}")))
+    }
+    /// Writes verbatim bytes and decoded arrays to their places. Errors: `Corrupt` when they do not fit together.
+    pub fn restore(&self, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
+        let mut rest = verbatim;
+        for (offset, n) in self.gaps()? {
+            let part = usize::try_from(n).ok().and_then(|n| rest.split_at_checked(n));
+            let (head, tail) =
+                part.ok_or_else(|| Error::corrupt(format!("expected {n} more verbatim bytes, found {}", rest.len())))?;
+            out.write_at(offset, head)?;
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            return Err(Error::corrupt(format!("expected the end of the verbatim bytes, found {} more", rest.len())));
+        }
+        for a in &self.arrays {
+            let (dtype, shape) = arrays.spec(&a.name)?;
+            if dtype != a.dtype || *shape != *a.shape {
+                return Err(Error::corrupt(format!(
+                    "expected array {:?} of type {} and shape {:?}, found {dtype} and {shape:?}",
+                    a.name, a.dtype, a.shape
+                )));
+            }
+            arrays.read_into(&a.name, &mut StridedSink { out, placement: &a.at, dtype })?;
+        }
+        Ok(())
+    }
+}
+
+/// The byte order of this file format's values, from a flag that is true for big-endian.
+impl From<bool> for Endian {
+    fn from(big: bool) -> Endian {
+        if big {
+            Endian::Big
+        } else {
+            Endian::Little
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::{Array, Source};
+    use crate::io::testing::Decoded;
+
+    #[test]
+    fn files_come_back_to_the_byte() {
+        let original: Vec<u8> = (0..200u8).collect();
+        let bytes: Arc<dyn ReadAt> = Arc::new(original.clone());
+        let shape = Shape::new(&[3, 4]).unwrap();
+        let mut layout = Layout::new(200);
+        let a = Placement { offset: 10, strides: vec![16, 2], endian: Endian::Big };
+        let b = Placement { offset: 18, strides: vec![16, 2], endian: Endian::Little };
+        let mut decoded = Vec::new();
+        for (name, p) in [("a", a), ("b", b.clone())] {
+            let s = layout.add(name, DType::U16, shape, p, &bytes).unwrap();
+            decoded.push((name.to_string(), Array::new(shape, s.read(&Region::all(shape)).unwrap()).unwrap()));
+        }
+        assert!(layout.add("a", DType::U8, shape, b.clone(), &bytes).is_err());
+        let verbatim = layout.verbatim(&original).unwrap();
+        assert_eq!(verbatim.len(), 200 - 48);
+        let layout = Layout::from_template(&layout.to_template().unwrap()).unwrap();
+        let mut out = Vec::new();
+        layout.restore(&verbatim, &Decoded(decoded), &mut out).unwrap();
+        assert_eq!(out, original);
+        let mut overlap = layout.clone();
+        overlap.add("c", DType::U8, shape, b, &bytes).unwrap();
+        assert!(overlap.verbatim(&original).is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! Where restored files go: memory, or a file that appears only when it is complete.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::array::{DType, Endian, Placement, ReadAt, Region, Sink, Slice};
+use crate::error::{Error, Result};
+
+/// Bytes that can be written and read back at any offset. Gaps are zeros.
+pub trait Output: ReadAt + Send {
+    /// Stores `bytes` from `offset`, growing the output where needed.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()>;
+}
+
+impl Output for Vec<u8> {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let end = usize::try_from(offset).ok().and_then(|o| o.checked_add(bytes.len()));
+        let end = end.ok_or_else(|| Error::limit(format!("expected an offset that fits memory, found {offset}")))?;
+        if end > self.len() {
+            self.try_reserve(end - self.len())
+                .map_err(|_| Error::limit(format!("expected memory for {end} bytes, found too little")))?;
+            self.resize(end, 0);
+        }
+        self[end - bytes.len()..end].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A file under a temporary name beside its goal; [`PendingFile::commit`] renames it, dropping it removes it.
+#[derive(Debug)]
+pub struct PendingFile {
+    file: Mutex<File>,
+    temporary: PathBuf,
+    goal: PathBuf,
+    committed: bool,
+}
+
+impl PendingFile {
+    /// Errors: `InvalidArgument` when `goal` exists and `overwrite` is false; `Io`.
+    pub fn create(goal: &Path, overwrite: bool) -> Result<PendingFile> {
+        let place = |e: std::io::Error| Error::from(e).at(goal.display());
+        if !overwrite && goal.exists() {
+            return Err(
+                Error::invalid("expected a new file, found an existing one; overwrite with -f").at(goal.display())
+            );
+        }
+        let name = goal.file_name().ok_or_else(|| Error::invalid("expected a file name").at(goal.display()))?;
+        let mut attempt = 0;
+        loop {
+            let mut hidden = std::ffi::OsString::from(".");
+            hidden.push(name);
+            hidden.push(format!(".{}-{attempt}.part", std::process::id()));
+            let temporary = goal.with_file_name(hidden);
+            match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
+                Ok(f) => {
+                    return Ok(PendingFile { file: Mutex::new(f), temporary, goal: goal.into(), committed: false });
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
+                Err(e) => return Err(place(e)),
+            }
+        }
+    }
+    /// Gives the file its name. Errors: `Io`.
+    pub fn commit(mut self) -> Result<()> {
+        let place = |e: std::io::Error| Error::from(e).at(self.goal.display());
+        self.file.get_mut().unwrap_or_else(PoisonError::into_inner).sync_all().map_err(place)?;
+        std::fs::rename(&self.temporary, &self.goal).map_err(place)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for PendingFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing can be done about a failure here, and the goal was never touched.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Sequential writing, for archives.
+impl Write for PendingFile {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        self.file.get_mut().unwrap_or_else(PoisonError::into_inner).write(buf)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.get_mut().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+impl ReadAt for PendingFile {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let mut f = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        f.seek(SeekFrom::Start(offset))?;
+        Ok(f.read_exact(out)?)
+    }
+    fn size(&self) -> Result<u64> {
+        Ok(self.file.lock().unwrap_or_else(PoisonError::into_inner).metadata()?.len())
+    }
+}
+
+impl Output for PendingFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let f = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
+        f.seek(SeekFrom::Start(offset))?;
+        Ok(f.write_all(bytes)?)
+    }
+}
+
+/// Puts values into an [`Output`] as a [`Placement`] says.
+pub(super) struct StridedSink<'a> {
+    pub(super) out: &'a mut dyn Output,
+    pub(super) placement: &'a Placement,
+    pub(super) dtype: DType,
+}
+
+impl Sink for StridedSink<'_> {
+    fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()> {
+        if values.dtype() != self.dtype || values.len() != region.shape().len() {
+            return Err(Error::invalid(format!("expected {} values of type {}", region.shape(), self.dtype)));
+        }
+        let size = self.dtype.size();
+        let bytes = file_bytes(values, self.placement.endian);
+        let mut rest = bytes.as_slice();
+        self.placement.runs(region, self.dtype, |offset, n| {
+            let (head, tail) = rest.split_at(rest.len().min(n * size));
+            rest = tail;
+            self.out.write_at(offset, head)
+        })
+    }
+}
+
+/// The bytes of `values` in file order.
+pub(super) fn file_bytes(values: Slice<'_>, endian: Endian) -> Vec<u8> {
+    let mut bytes = values.to_le_bytes();
+    if endian == Endian::Big {
+        bytes.chunks_exact_mut(values.dtype().size()).for_each(<[u8]>::reverse);
+    }
+    bytes
+}
