@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub const MAX_RANK: usize = 8;
 
 /// The extents of an array in C order (last axis fastest). Rank 0 is a scalar of one value.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Shape {
     rank: u8,
     dims: [usize; MAX_RANK],
@@ -147,6 +147,15 @@ impl Region {
             dims[k] = hi - lo;
         }
         Some(Region { origin, shape: self.shape.with(dims) })
+    }
+    /// The same rectangle with its axes in the order `axes`, a permutation of `0..rank`.
+    pub(crate) fn permuted(&self, axes: &[usize]) -> Region {
+        let mut out = *self;
+        for (k, &a) in axes.iter().enumerate().take(self.shape.rank()) {
+            out.origin[k] = self.origin[a];
+            out.shape.dims[k] = self.shape.dims[a];
+        }
+        out
     }
     /// The same rectangle, counted from `base`, which must not lie beyond its origin on any axis.
     pub fn relative_to(&self, base: &[usize]) -> Region {
