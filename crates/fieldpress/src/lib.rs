@@ -11,6 +11,7 @@ pub mod entropy;
 pub mod error;
 mod facade;
 pub mod io;
+pub mod metrics;
 pub mod predict;
 pub mod quantize;
 pub mod select;
