@@ -3,6 +3,7 @@
 mod bytes;
 mod format;
 mod layout;
+mod nek;
 pub mod npy;
 mod npz;
 mod open;
@@ -10,10 +11,13 @@ mod output;
 mod raw;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod vlsv;
 mod vti;
 
-pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
+pub use crate::container::Role;
+pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 pub use layout::Layout;
+pub use nek::NEK;
 pub use open::{format, open, open_path};
 pub use output::{Output, PendingFile};
 
@@ -24,4 +28,6 @@ pub static FORMATS: &[&dyn Format] = &[
     &npz::Npz,
     &raw::Raw,
     &vti::Vti,
+    NEK,
+    &vlsv::VLSV,
 ];

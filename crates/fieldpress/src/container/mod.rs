@@ -1,0 +1,12 @@
+//! L4: many named arrays, their companions and verbatim blobs in one file.
+
+mod directory;
+mod format;
+mod plan;
+mod reader;
+mod writer;
+
+pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT_VERSION};
+pub use plan::Plan;
+pub use reader::{Archive, BlockInfo};
+pub use writer::{ArchiveWriter, ArrayOptions, ArrayReport};
