@@ -1,6 +1,8 @@
 //! Files written by the library are opened by NumPy and VTK. Skipped without Python (`FIELDPRESS_PYTHON`, or
 //! `python3`) or those packages.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

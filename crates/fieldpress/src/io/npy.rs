@@ -519,7 +519,9 @@ mod tests {
         let text = d.template.to_string();
         let arrays = Decoded(vec![("data".into(), read(&good))]);
         let left_out = (":144,", ":1000000143,\"derived\":[[144,999999999]],");
-        for (from, to) in [left_out, ("[4,8]", "[0,0]"), ("[4,8]", "[4]"), (":144", ":143"), ("[2,2]", "[2,3]"), ("i32", "i64")] {
+        for (from, to) in
+            [left_out, ("[4,8]", "[0,0]"), ("[4,8]", "[4]"), (":144", ":143"), ("[2,2]", "[2,3]"), ("i32", "i64")]
+        {
             let bad = text.replace(from, to);
             assert_ne!(bad, text);
             let bad = serde_json::from_str(&bad).unwrap();

@@ -8,9 +8,9 @@ use crate::array::{Array, DType, Element, Endian, Shape};
 use crate::dispatch_dtype;
 use crate::error::{ErrorKind, Result};
 use crate::io::bytes::Writer;
-use crate::io::format::{Dataset, Format, OpenOptions, Role};
 use crate::io::output::file_bytes;
 use crate::io::testing::{read_all, restored, Decoded};
+use crate::io::{Dataset, Format, OpenOptions, Role};
 
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/vti/{name}.vti", env!("CARGO_MANIFEST_DIR"))).unwrap()
