@@ -10,10 +10,11 @@ use super::encoding::{Encoding, Style};
 use super::template::{Piece, Template};
 use super::xml::{Document, Element, Payload, Section, Span};
 use crate::array::{DType, Endian, Placement, ReadAt, Shape, StridedSource};
+use crate::container::Role;
 use crate::error::{Error, Result};
 use crate::io::bytes::{Lazy, Slot, Window};
+use crate::io::format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 use crate::io::output::Output;
-use crate::io::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
 
 /// The format `vti`.
 pub(in crate::io) struct Vti;
