@@ -3,6 +3,7 @@
 mod bytes;
 mod format;
 mod layout;
+mod nek;
 pub mod npy;
 mod npz;
 mod open;
@@ -10,11 +11,13 @@ mod output;
 mod raw;
 #[cfg(test)]
 pub(crate) mod testing;
+mod vlsv;
 mod vti;
 
 pub use crate::container::Role;
 pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 pub use layout::Layout;
+pub use nek::NEK;
 pub use open::{format, open, open_path};
 pub use output::{Output, PendingFile};
 
@@ -25,4 +28,5 @@ pub static FORMATS: &[&dyn Format] = &[
     &npz::Npz,
     &raw::Raw,
     &vti::Vti,
+    NEK,
 ];
