@@ -11,7 +11,7 @@ mod output;
 mod raw;
 #[cfg(test)]
 pub(crate) mod testing;
-mod vlsv;
+pub mod vlsv;
 mod vti;
 
 pub use crate::container::Role;
@@ -29,4 +29,5 @@ pub static FORMATS: &[&dyn Format] = &[
     &raw::Raw,
     &vti::Vti,
     NEK,
+    &vlsv::VLSV,
 ];
