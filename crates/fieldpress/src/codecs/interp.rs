@@ -15,7 +15,7 @@
 //!
 //! The origin is predicted as 0. A value is its prediction plus its code times the step (twice the level's tolerance; for
 //! integers the prediction is rounded and the step is `2 floor(t) + 1`). The class of a code is that of the sum of magnitudes
-//! `5 a + 3 b + 2 c + d + 2 e` (see [`ClassTable`]) plus [`CLASSES`] times the kind of its pass. Here a is the point before in
+//! `5 a + 3 b + 2 c + d + 2 e` (see [`CLASS_TABLE`]) plus [`CLASSES`] times the kind of its pass. Here a is the point before in
 //! the same pass along the last axis, b and c those along the two axes before it, d the one behind b and after it in the row,
 //! and e the mean of the two nearest points along the first axis of interpolation; what does not exist counts 0.
 //! The kind is `2 min(l, 2)`, plus 1 when more than one axis is interpolated or the scheme is not multi and the axis is the last.
@@ -32,7 +32,7 @@ use crate::dispatch;
 use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::interpolation::{for_each_row, passes, predict_row, row_length, top_stride, Pass, Scheme, Spline};
-use crate::predict::magnitude::{magnitude, ClassTable, CLASSES};
+use crate::predict::magnitude::{magnitude, CLASSES, CLASS_TABLE};
 use crate::quantize::Uniform;
 
 /// The registry's entry.
@@ -271,7 +271,6 @@ struct Row<'a> {
     predictions: &'a [f64],
     sums: &'a [u16],
     quantizer: Uniform,
-    classes: &'a ClassTable,
     /// The first class of this kind of pass.
     first: u8,
 }
@@ -279,7 +278,7 @@ struct Row<'a> {
 impl Row<'_> {
     #[inline(always)]
     fn class(&self, i: usize, left: u8) -> u8 {
-        self.first + self.classes.class(usize::from(self.sums[i]) + 5 * usize::from(left))
+        self.first + CLASS_TABLE.class(usize::from(self.sums[i]) + 5 * usize::from(left))
     }
 }
 
@@ -288,11 +287,10 @@ fn walk<T: Element>(shape: &Shape, params: &Params, values: &mut [T], coder: &mu
     if values.is_empty() {
         return;
     }
-    let classes = ClassTable::new();
     let mut magnitudes = vec![0u8; values.len()];
     let top = top_stride(shape);
     let quantizer = Uniform::new::<T>(params.level(top.max(1)));
-    let origin = Row { index: 0, step: 1, predictions: &[0.0], sums: &[0], quantizer, classes: &classes, first: 0 };
+    let origin = Row { index: 0, step: 1, predictions: &[0.0], sums: &[0], quantizer, first: 0 };
     coder.row(&origin, values, &mut magnitudes);
     let (mut predictions, mut sums) = (Vec::new(), Vec::new());
     let last = shape.rank().saturating_sub(1);
@@ -312,8 +310,7 @@ fn walk<T: Element>(shape: &Shape, params: &Params, values: &mut [T], coder: &mu
                 predict_row(values, shape, &pass, params.spline, index, at, &mut predictions);
                 contexts(&magnitudes, shape, &pass, index, at, &mut sums);
                 let step = pass.step[last];
-                let row =
-                    Row { index, step, predictions: &predictions, sums: &sums, quantizer, classes: &classes, first };
+                let row = Row { index, step, predictions: &predictions, sums: &sums, quantizer, first };
                 coder.row(&row, values, &mut magnitudes);
             });
         }

@@ -31,7 +31,7 @@ use crate::dispatch;
 use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::lorenzo::{accumulate, difference};
-use crate::predict::magnitude::{magnitude, ClassTable, CLASSES};
+use crate::predict::magnitude::{magnitude, CLASSES, CLASS_TABLE};
 use crate::quantize::Uniform;
 
 /// The registry's entry.
@@ -118,13 +118,12 @@ impl BoundLorenzo {
         put_varint(out, zigzag64(offset));
         out.push(order as u8);
         out.push(axes as u8);
-        let table = ClassTable::new();
         let mut rows = Rows::new(&self.shape);
         let mut classes = vec![0; codes.len()];
         for (row, class) in codes.chunks(rows.length).zip(classes.chunks_mut(rows.length)) {
             rows.begin();
             for (i, (&d, c)) in row.iter().zip(class).enumerate() {
-                *c = rows.class(i, &table);
+                *c = rows.class(i);
                 rows.set(i, d);
             }
             rows.end();
@@ -190,12 +189,11 @@ impl BoundLorenzo {
         let step = Uniform::new::<T>(tolerance).step();
         let mut codes = vec![0i32; out.len()];
         let mut dec = RansDecoder::new(r.rest(), CLASSES)?;
-        let table = ClassTable::new();
         let mut rows = Rows::new(&self.shape);
         for row in codes.chunks_mut(rows.length) {
             rows.begin();
             for (i, d) in row.iter_mut().enumerate() {
-                *d = dec.next(rows.class(i, &table));
+                *d = dec.next(rows.class(i));
                 rows.set(i, *d);
             }
             rows.end();
@@ -251,8 +249,8 @@ impl Rows {
         self.left = 0;
     }
     #[inline(always)]
-    fn class(&self, i: usize, table: &ClassTable) -> u8 {
-        table.class(usize::from(self.sums[i]) + 6 * usize::from(self.left))
+    fn class(&self, i: usize) -> u8 {
+        CLASS_TABLE.class(usize::from(self.sums[i]) + 6 * usize::from(self.left))
     }
     #[inline(always)]
     fn set(&mut self, i: usize, d: i32) {

@@ -74,6 +74,12 @@ impl Layout {
     /// The stretches `[offset, length]` of the file that no array covers. Errors: `Corrupt` when arrays overlap, or
     /// reach past the end.
     fn gaps(&self) -> Result<Vec<(u64, u64)>> {
+        // Arrays do not overlap, so together they are no larger than the file; what claims to be is refused before its places
+        // are listed.
+        let bytes = |a: &Placed| a.shape.iter().fold(a.dtype.size() as u64, |n, &d| n.saturating_mul(d as u64));
+        if self.arrays.iter().fold(0u64, |n, a| n.saturating_add(bytes(a))) > self.length {
+            return Err(Error::corrupt(format!("expected arrays that fit the {} bytes of the file", self.length)));
+        }
         let mut taken = self.derived.clone();
         for a in &self.arrays {
             let shape = Shape::new(&a.shape)?;
@@ -95,7 +101,12 @@ impl Layout {
             at.runs(&region, a.dtype, |offset, n| {
                 match taken.last_mut() {
                     Some(last) if last.0.checked_add(last.1) == Some(offset) => last.1 += n as u64 * size,
-                    _ => taken.push((offset, n as u64 * size)),
+                    _ => {
+                        taken
+                            .try_reserve(1)
+                            .map_err(|_| Error::limit("expected memory for the places of the arrays"))?;
+                        taken.push((offset, n as u64 * size));
+                    }
                 }
                 Ok(())
             })?;

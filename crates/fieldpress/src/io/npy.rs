@@ -20,11 +20,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
+use super::format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 use super::layout::Layout;
 use super::output::{Output, StridedSink};
 use crate::array::MAX_RANK;
 use crate::array::{Array, DType, Endian, Placement, ReadAt, Region, Shape, Sink, Slice, Source, StridedSource};
+use crate::container::Role;
 use crate::error::{Error, Result};
 
 /// The first bytes of every `.npy` file.

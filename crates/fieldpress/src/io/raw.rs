@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
+use super::format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 use super::layout::Layout;
 use super::npy::NAME;
 use super::output::Output;
 use crate::array::{Placement, ReadAt};
+use crate::container::Role;
 use crate::error::{Error, Result};
 
 /// The format `raw`. No file looks like it: it is used where [`OpenOptions`] describe the array.

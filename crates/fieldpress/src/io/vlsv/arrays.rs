@@ -117,7 +117,7 @@ fn role(tag: &Tag, dtype: DType) -> Role {
 }
 
 /// What a floating-point variable is, by its name without population (`proton/`), mesh (`vg_`, `fg_`, `ig_`) and case:
-/// some flags, ranks and positions are stored as floats too.
+/// some flags, ranks, positions and settings of the solver are stored as floats too.
 fn variable_role(name: &str) -> Role {
     let local = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
     let local = ["vg_", "fg_", "ig_"].iter().find_map(|p| local.strip_prefix(p)).unwrap_or(&local).replace('_', "");
@@ -125,6 +125,7 @@ fn variable_role(name: &str) -> Role {
         "x" | "y" | "z" | "dx" | "dy" | "dz" => Role::Coordinate,
         "cellid" | "rank" | "mpirank" | "fsgridrank" | "boundarytype" | "boundarylayer" | "blocks" | "fsaved"
         | "reflevel" | "amrlevel" => Role::Id,
+        "effectivesparsitythreshold" | "minvalue" | "loadbalanceweight" | "lbweight" => Role::Parameter,
         _ => Role::Field,
     }
 }

@@ -25,8 +25,8 @@ use crate::error::{Error, Result};
 
 /// Bytes before the first array.
 pub(super) const HEADER: u64 = 16;
-/// The longest footer that is read. Those of the largest simulations stay below 1 MiB.
-const MAX_FOOTER: u64 = 16 << 20;
+/// The longest footer that is read; one with a hundred arrays takes about 20 kB.
+const MAX_FOOTER: u64 = 4 << 20;
 /// The most elements a footer may have; real ones have a few hundred.
 const MAX_TAGS: usize = 1 << 14;
 /// The most attributes an element may have; real ones have about a dozen.
@@ -394,6 +394,9 @@ mod tests {
         assert_eq!(read(&file).err().unwrap().kind(), ErrorKind::Truncated);
         file[8] = 5;
         assert_eq!(read(&file).err().unwrap().kind(), ErrorKind::Corrupt);
+        file[8] = 16;
+        file.resize(17 + MAX_FOOTER as usize, b' ');
+        assert_eq!(read(&file).err().unwrap().kind(), ErrorKind::LimitExceeded);
         file[0] = 2;
         assert_eq!(read(&file).err().unwrap().kind(), ErrorKind::Corrupt);
         assert_eq!(read(&file[..9].to_vec()).err().unwrap().kind(), ErrorKind::Truncated);

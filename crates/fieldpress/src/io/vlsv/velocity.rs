@@ -202,9 +202,9 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::io::testing::shared;
 
-    /// The largest difference, relative to the density and to the speed, between those of the file and those of f, over
-    /// all cells. The velocity tells the axes apart.
-    fn moment_error(file: Vec<u8>) -> f64 {
+    /// The largest differences between density and velocity of the file and those of f, over all cells, relative to
+    /// density and speed. The velocity tells the axes apart.
+    fn moment_errors(file: Vec<u8>) -> (f64, f64) {
         let v = Vlsv::open(Arc::new(file)).unwrap();
         assert_eq!(v.populations(), ["proton"]);
         let mesh = v.velocity_mesh("proton").unwrap();
@@ -215,7 +215,7 @@ mod tests {
         let velocity = v.reals(variable("proton/vg_v")).unwrap();
         let cells = v.cells_with_blocks("proton").unwrap();
         assert!(!cells.is_empty());
-        let mut worst = 0f64;
+        let (mut of_density, mut of_velocity) = (0f64, 0f64);
         for c in &cells {
             let (ids, values) = v.blocks("proton", c.cell).unwrap();
             assert_eq!((ids.len(), values.shape().dims()), (c.count, &[c.count, 4, 4, 4][..]));
@@ -235,22 +235,22 @@ mod tests {
             let row = cell_ids.iter().position(|&id| id == c.cell).unwrap();
             let stored = &velocity[3 * row..3 * row + 3];
             let speed = stored.iter().map(|v| v * v).sum::<f64>().sqrt();
-            worst = worst.max((n - density[row]).abs() / density[row]);
-            worst = stored.iter().zip(flux).fold(worst, |w, (v, f)| w.max((f / n - v).abs() / speed));
+            of_density = of_density.max((n - density[row]).abs() / density[row]);
+            of_velocity = stored.iter().zip(flux).fold(of_velocity, |w, (v, f)| w.max((f / n - v).abs() / speed));
         }
-        worst
+        (of_density, of_velocity)
     }
 
     #[test]
     fn distributions_integrate_to_the_moments_of_the_file() {
         let sample = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/ipshock.vlsv")).unwrap();
-        let e = moment_error(sample);
-        assert!(e < 1e-6, "{e}");
-        for file in ["vdf/ipshock_t12.vlsv", "vdf/bulk.1d.vlsv"] {
-            if let Some(bytes) = shared(file) {
-                let e = moment_error(bytes);
-                assert!(e < 1e-6, "{file}: {e}");
-            }
+        // In a changing cell, the velocity that the simulation saves is not quite that of the f it saves.
+        let near = |(density, velocity): (f64, f64)| assert!(density < 1e-6 && velocity < 1e-2, "{density} {velocity}");
+        near(moment_errors(sample));
+        shared("vdf/ipshock_t12.vlsv").map(moment_errors).into_iter().for_each(near);
+        if let Some(file) = shared("vdf/bulk.1d.vlsv") {
+            let (density, velocity) = moment_errors(file);
+            assert!(density < 1e-12 && velocity < 1e-12, "{density} {velocity}");
         }
     }
 

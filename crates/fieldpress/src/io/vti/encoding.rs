@@ -4,6 +4,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
+use flate2::bufread::ZlibDecoder;
+use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::ascii::Lines;
@@ -30,27 +32,56 @@ impl Compressor {
             Compressor::Lz4 => 255,
         }
     }
-    fn compress(self, block: &[u8]) -> Result<Vec<u8>> {
+    fn packer(self) -> Packer {
         match self {
-            Compressor::Zlib => {
-                let mut z = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
-                z.write_all(block)?;
-                Ok(z.finish()?)
-            }
-            Compressor::Lz4 => Ok(lz4_flex::block::compress(block)),
+            Compressor::Zlib => Packer::Zlib(ZlibEncoder::new(Vec::new(), flate2::Compression::default())),
+            Compressor::Lz4 => Packer::Lz4,
         }
     }
+    fn unpacker(self) -> Unpacker<'static> {
+        match self {
+            Compressor::Zlib => Unpacker::Zlib(ZlibDecoder::new(&[])),
+            Compressor::Lz4 => Unpacker::Lz4,
+        }
+    }
+}
+
+/// Compresses one block after another; the tables of zlib, larger than most blocks, are made once.
+enum Packer {
+    Zlib(ZlibEncoder<Vec<u8>>),
+    Lz4,
+}
+
+impl Packer {
+    fn pack(&mut self, block: &[u8]) -> Result<Vec<u8>> {
+        match self {
+            Packer::Zlib(z) => {
+                z.write_all(block)?;
+                Ok(z.reset(Vec::new())?)
+            }
+            Packer::Lz4 => Ok(lz4_flex::block::compress(block)),
+        }
+    }
+}
+
+/// Decompresses one block after another.
+enum Unpacker<'a> {
+    Zlib(ZlibDecoder<&'a [u8]>),
+    Lz4,
+}
+
+impl<'a> Unpacker<'a> {
     /// Fills `out` exactly. Errors: `Corrupt`.
-    fn decompress(self, block: &[u8], out: &mut [u8]) -> Result<()> {
+    fn unpack(&mut self, block: &'a [u8], out: &mut [u8]) -> Result<()> {
         let bad = || Error::corrupt("expected a compressed block of the length its header says");
         let filled = match self {
-            Compressor::Zlib => {
-                let mut z = flate2::read::ZlibDecoder::new(block);
+            Unpacker::Zlib(z) => {
+                z.reset(block);
                 z.read_exact(out).map_err(|_| bad())?;
                 // Reading on to the end compares the checksum.
                 z.read(&mut [0]).map_err(|_| bad())? == 0
             }
-            Compressor::Lz4 => lz4_flex::block::decompress_into(block, out).map_err(|_| bad())? == out.len(),
+            Unpacker::Lz4 => lz4_flex::block::decompress_into(block, out).map_err(|_| bad())? == out.len(),
         };
         if filled {
             Ok(())
@@ -260,13 +291,13 @@ impl Style {
             .map_err(|_| Error::limit(format!("expected memory for {n} bytes, found too little")))?;
         out.resize(n, 0u8);
         let block = words.get(1).map_or(usize::MAX, |&b| usize::try_from(b).unwrap_or(usize::MAX));
-        let mut rest = body;
+        let (mut rest, mut unpacker) = (body, compressor.unpacker());
         for (part, &size) in out.chunks_mut(block.max(1)).zip(words.get(3..).unwrap_or_default()) {
             let split = usize::try_from(size).ok().and_then(|s| rest.split_at_checked(s));
             let (head, tail) = split.ok_or_else(|| {
                 Error::truncated(format!("expected a compressed block of {size} bytes, found {}", rest.len()))
             })?;
-            compressor.decompress(head, part)?;
+            unpacker.unpack(head, part)?;
             rest = tail;
         }
         Ok(out)
@@ -298,8 +329,9 @@ impl Style {
                 let start = out.at;
                 out.at += if base64 { chars(table) } else { table };
                 let mut text = Base64 { out, rest: Vec::new() };
+                let mut packer = compressor.packer();
                 for part in values.chunks(block) {
-                    let packed = compressor.compress(part)?;
+                    let packed = packer.pack(part)?;
                     self.put_word(packed.len() as u64, &mut head)?;
                     if base64 {
                         text.write(&packed)?;

@@ -237,7 +237,6 @@ fn other_files_are_refused_by_name() {
         point("<DataArray type=\"Int8\" NumberOfComponents=\"100\">1 2</DataArray>"),
         point("<DataArray type=\"Int8\" format=\"appended\"/>"),
         point("<DataArray type=\"Int8\" format=\"appended\" offset=\"0\"/>"),
-        point("<DataArray type=\"Int8\" format=\"binary\">AgAAAAE=</DataArray>"),
         point("<DataArray type=\"Int8\" format=\"binary\">AwAAAAECAw==</DataArray>"),
     ];
     for text in corrupt {
@@ -245,8 +244,8 @@ fn other_files_are_refused_by_name() {
         assert!(matches!(found, Err(ErrorKind::Corrupt | ErrorKind::Truncated)), "{text} {found:?}");
     }
     // Contents that are wrong show when they are read.
-    for bad in ["1", "1 2 3", "1 x"] {
-        let text = point(&format!("<DataArray type=\"Int8\" format=\"ascii\">{bad}</DataArray>"));
+    for (format, bad) in [("ascii", "1"), ("ascii", "1 2 3"), ("ascii", "1 x"), ("binary", "AgAAAAE=")] {
+        let text = point(&format!("<DataArray type=\"Int8\" format=\"{format}\">{bad}</DataArray>"));
         let read = read_all(&Vti, "x", text.as_bytes(), &OpenOptions::default());
         assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt, "{bad}");
     }
@@ -279,7 +278,7 @@ fn hostile_bytes_are_errors() {
             let _ = back(&good[..cut], |_, a| a);
         }
         assert!(back(&good[..good.len() / 2], |_, a| a).is_err(), "{name}");
-        let mut s = 7u64;
+        let mut s = 7u64; // A fixed sequence of bits and bytes.
         for at in 0..good.len() {
             s = s.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let mut bad = good.clone();
@@ -291,6 +290,11 @@ fn hostile_bytes_are_errors() {
         // Templates from an archive are not to be trusted either.
         let d = open(&good).unwrap();
         let text = d.template.to_string();
+        assert!(Vti.restore(&d.template, &d.verbatim[1..], &Decoded(expected()), &mut Vec::new()).is_err());
+        assert!(Vti.restore(&d.template, &d.verbatim, &Decoded(vec![]), &mut Vec::new()).is_err());
+        if !["ascii", "binary", "appended_raw_zlib"].contains(&name) {
+            continue;
+        }
         for at in 0..text.len() {
             for digit in ["0", "9", "\"", "99999999999"] {
                 let mut bad = text.clone();
@@ -300,8 +304,6 @@ fn hostile_bytes_are_errors() {
                 }
             }
         }
-        assert!(Vti.restore(&d.template, &d.verbatim[1..], &Decoded(expected()), &mut Vec::new()).is_err());
-        assert!(Vti.restore(&d.template, &d.verbatim, &Decoded(vec![]), &mut Vec::new()).is_err());
     }
 }
 

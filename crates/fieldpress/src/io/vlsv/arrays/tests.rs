@@ -101,6 +101,7 @@ fn only_physical_fields_may_be_lossy() {
         ("BLOCKVARIABLE/proton", Role::Field),
         ("VARIABLE/CellID", Role::Id),
         ("VARIABLE/vg_f_saved", Role::Id),
+        ("VARIABLE/proton/vg_effectivesparsitythreshold", Role::Parameter),
         ("VARIABLE/vg_boundarytype", Role::Id),
         ("BLOCKIDS/proton", Role::Id),
         ("BLOCKSPERCELL/proton", Role::Id),
@@ -119,6 +120,7 @@ fn only_physical_fields_may_be_lossy() {
         ("MPI_rank", Role::Id),
         ("proton/Blocks", Role::Id),
         ("fSaved", Role::Id),
+        ("MinValue", Role::Parameter),
         ("B", Role::Field),
         ("", Role::Field),
     ] {
@@ -229,25 +231,22 @@ fn survive(file: &[u8]) {
 
 #[test]
 fn damaged_files_are_refused_or_come_back_as_they_are() {
-    for endian in [Endian::Little, Endian::Big] {
-        let file = unusual(endian);
+    let changes = |file: Vec<u8>, change: &dyn Fn(u8) -> Vec<u8>| {
         for at in 0..file.len() {
-            for bit in 0..8 {
+            for byte in change(file[at]) {
                 let mut file = file.clone();
-                file[at] ^= 1 << bit;
-                survive(&file);
-            }
-            for digit in *b"09<&\"" {
-                let mut file = file.clone();
-                file[at] = digit;
+                file[at] = byte;
                 survive(&file);
             }
         }
-    }
+    };
+    changes(unusual(Endian::Big), &|b| (0..8).map(|bit| b ^ (1 << bit)).collect());
+    // Digits make other numbers, which random flips rarely do.
+    changes(unusual(Endian::Little), &|_| b"0189<".to_vec());
     let file = sample();
     let footer = u64::from_le_bytes(file[8..16].try_into().unwrap()) as usize;
     let mut state = 1u64;
-    for round in 0..400 {
+    for round in 0..100 {
         let mut file = file.clone();
         for _ in 0..1 + round % 3 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
