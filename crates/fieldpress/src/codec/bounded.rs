@@ -362,7 +362,8 @@ pub fn inspect_payload(payload: &dyn ReadAt, dtype: DType) -> Result<(Outcome, S
         stages.correction = rest(past(start, stages.values)?)?;
     }
     stages.framing += start - at;
-    let index = usize::try_from(index).map_err(|_| Error::corrupt(format!("expected a chain, found number {index}")))?;
+    let index =
+        usize::try_from(index).map_err(|_| Error::corrupt(format!("expected a chain, found number {index}")))?;
     Ok((Outcome::Chain(index), stages))
 }
 
@@ -488,7 +489,9 @@ mod tests {
             assert!(seen.iter().any(|s| s.0 == how), "{how}");
         }
         assert!(seen.iter().any(|s| s.1) && seen.iter().any(|s| s.2));
-        assert!(inspect_payload(&vec![0xf0, 0], DType::F32).is_err() && inspect_payload(&Vec::new(), DType::F32).is_err());
+        assert!(
+            inspect_payload(&vec![0xf0, 0], DType::F32).is_err() && inspect_payload(&Vec::new(), DType::F32).is_err()
+        );
         let long = [vec![CHAIN | SPECIALS], vec![0xff; 9], vec![1, 0]].concat();
         assert!(inspect_payload(&long, DType::F32).is_err());
     }

@@ -43,8 +43,8 @@ impl Archive {
         let dtype = self.array(name)?.dtype;
         let one = |info: BlockInfo| -> Result<StoredBlock> {
             let payload = Payload { archive: &self.bytes, offset: info.offset, bytes: info.bytes };
-            let (outcome, stages) = inspect_payload(&payload, dtype)
-                .map_err(|e| e.at(format!("array {name:?}: block {}", info.index)))?;
+            let (outcome, stages) =
+                inspect_payload(&payload, dtype).map_err(|e| e.at(format!("array {name:?}: block {}", info.index)))?;
             Ok(StoredBlock { info, outcome, stages })
         };
         self.blocks(name)?.into_iter().map(one).collect()

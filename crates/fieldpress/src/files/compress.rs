@@ -88,8 +88,8 @@ pub fn compress_files(
             return Err(Error::invalid(format!("expected files of different names, found {:?} twice", input.name)));
         }
         input_bytes += input.bytes.size()?;
-        let dataset =
-            io::open(&input.name, input.bytes.clone(), &options.open).map_err(|e| e.at(&input.name))?;
+        let place = |e: Error| if inputs.len() > 1 { e.at(&input.name) } else { e };
+        let dataset = io::open(&input.name, input.bytes.clone(), &options.open).map_err(place)?;
         let prefix = if inputs.len() > 1 { format!("{}:", input.name) } else { String::new() };
         let verbatim = match dataset.verbatim.is_empty() {
             true => None,

@@ -45,17 +45,10 @@ pub(super) fn file_header(archive: &Archive, file: usize) -> Result<&FileHeader>
 /// Puts file number `file` of the archive together in `out`, which is to be empty.
 /// Errors: `InvalidArgument` when there is no such file; `Unsupported` for a format this build does not have; those of
 /// [`Archive::read_into`] and of the format; `Io`.
-pub fn restore_file(
-    archive: &Archive,
-    file: usize,
-    out: &mut dyn Output,
-    watch: Option<Watch<'_>>,
-) -> Result<()> {
+pub fn restore_file(archive: &Archive, file: usize, out: &mut dyn Output, watch: Option<Watch<'_>>) -> Result<()> {
     let header = file_header(archive, file)?;
     let verbatim = header.verbatim.map_or(Ok(Vec::new()), |i| archive.blob(i))?;
     let arrays = Decoder { archive, prefix: &header.prefix, watch };
     let place = |e: Error| e.at(format!("file {:?}", header.name));
-    io::format(&header.format)
-        .and_then(|f| f.restore(&header.template, &verbatim, &arrays, out))
-        .map_err(place)
+    io::format(&header.format).and_then(|f| f.restore(&header.template, &verbatim, &arrays, out)).map_err(place)
 }

@@ -44,8 +44,8 @@ impl Tally {
     fn add_square(&mut self, e: f64, rest: f64) {
         // Both are non-negative, so the larger one can be told without a branch on signs (Neumaier).
         let s = self.square_error + e;
-        self.rest += rest
-            + if self.square_error >= e { (self.square_error - s) + e } else { (e - s) + self.square_error };
+        self.rest +=
+            rest + if self.square_error >= e { (self.square_error - s) + e } else { (e - s) + self.square_error };
         self.square_error = s;
     }
     /// Whether the sum of squared errors is at most `limit`.

@@ -74,17 +74,10 @@ impl FileVerdict {
 /// from the original and decided exactly, special values and lossless arrays must be the same bits, and so must the bytes that
 /// belong to no array. Where every array is lossless, the file is put together again and compared to the byte.
 /// Errors: `InvalidArgument` when there is no such file; what reading either of them gives.
-pub fn verify_file(
-    original: &Input,
-    archive: &Archive,
-    file: usize,
-    watch: Option<Watch<'_>>,
-) -> Result<FileVerdict> {
+pub fn verify_file(original: &Input, archive: &Archive, file: usize, watch: Option<Watch<'_>>) -> Result<FileVerdict> {
     let header = file_header(archive, file)?;
     let options = open_options(archive, header)?;
-    let dataset = io::format(&header.format)?
-        .open(&original.name, original.bytes.clone(), &options)
-        .map_err(|e| e.at(&original.name))?;
+    let dataset = io::format(&header.format)?.open(&original.name, original.bytes.clone(), &options)?;
     let mut verdict =
         FileVerdict { name: header.name.clone(), arrays: Vec::new(), problems: Vec::new(), identical: None };
     let mut lossless = true;
@@ -109,10 +102,9 @@ pub fn verify_file(
     }
     let verbatim = header.verbatim.map_or(Ok(Vec::new()), |i| archive.blob(i))?;
     if verbatim != dataset.verbatim {
-        verdict.problems.push(format!(
-            "expected the {} bytes outside arrays to be the same, found others",
-            dataset.verbatim.len()
-        ));
+        verdict
+            .problems
+            .push(format!("expected the {} bytes outside arrays to be the same, found others", dataset.verbatim.len()));
     } else if header.template != dataset.template {
         verdict.problems.push("expected the same places of all arrays in the file, found others".into());
     }
@@ -148,8 +140,7 @@ fn verify_array(
     let fill = header.fill_bits()?;
     let stats = Stats::scan(source, fill)?;
     let criterion = header.bound.resolve(&stats);
-    let mut check =
-        Check { source, criterion: &criterion, fill, tally: Tally::default(), first: None };
+    let mut check = Check { source, criterion: &criterion, fill, tally: Tally::default(), first: None };
     let progress = |n: u64| {
         if let Some(w) = watch {
             w(Event::Bytes(n));
@@ -203,7 +194,8 @@ fn open_options(archive: &Archive, header: &FileHeader) -> Result<OpenOptions> {
     }
     let layout = Layout::from_template(&header.template)?;
     let mut all = archive.directory().arrays.iter().filter_map(|a| layout.find(a.name.strip_prefix(&header.prefix)?));
-    let (dtype, shape, at) = all.next().ok_or_else(|| Error::corrupt("expected an array for raw binary, found none"))?;
+    let (dtype, shape, at) =
+        all.next().ok_or_else(|| Error::corrupt("expected an array for raw binary, found none"))?;
     Ok(OpenOptions { shape: Some(shape?), dtype: Some(dtype), endian: at.endian, offset: at.offset })
 }
 
