@@ -3,7 +3,7 @@
 use clap::Args;
 use fieldpress::codec::registry::{Entry, Make, REGISTRY};
 use fieldpress::io::FORMATS;
-const METRICS: [(&str, &str); 0] = [];
+use fieldpress::metrics::METRICS;
 use fieldpress::Result;
 use serde_json::{json, Value};
 
