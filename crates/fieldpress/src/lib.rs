@@ -10,6 +10,7 @@ pub mod container;
 pub mod entropy;
 pub mod error;
 mod facade;
+pub mod files;
 pub mod io;
 pub mod metrics;
 pub mod predict;
