@@ -6,6 +6,7 @@ pub mod bits;
 pub mod entropy;
 pub mod error;
 pub mod io;
+pub mod transform;
 
 pub use array::{Array, DType, Shape, View};
 pub use error::{Error, ErrorKind, Result};
