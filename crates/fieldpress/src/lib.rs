@@ -3,6 +3,7 @@
 
 pub mod array;
 pub mod bits;
+pub mod bound;
 pub mod entropy;
 pub mod error;
 pub mod io;

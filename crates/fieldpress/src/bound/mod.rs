@@ -1,0 +1,12 @@
+//! L2: what may be asked of the error, the exact decision whether it holds, and what is sufficient for it.
+
+mod ask;
+mod check;
+mod criterion;
+mod stats;
+
+pub use ask::Bound;
+pub use check::within;
+pub use criterion::{Criterion, Term};
+pub(crate) use stats::survey;
+pub use stats::Stats;

@@ -1,0 +1,295 @@
+//! The decoder of [`crate::entropy::rans`].
+
+use super::cluster::MAX_TABLES;
+use super::table::{Freqs, Table, CONTEXTS, COUNT_CONTEXT, MAP_CONTEXT, SCALE, SCALE_BITS};
+use super::token::{raw_bits, value, RARE, SMALL, VALUE_TOKENS};
+use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, STATIC};
+use crate::bits::{unzigzag, ByteReader};
+use crate::entropy::{BinaryDecoder, IntModel};
+use crate::error::{Error, Result};
+
+const SLOTS: usize = SCALE as usize;
+
+/// For each slot of the state: bits 24..=31 the small value, or the token minus 16 when that is at least 16; bits
+/// 12..=23 the frequency minus one; bits 0..=11 the slot's offset from the token's first slot.
+type Lookup = [u32; SLOTS];
+
+fn lookup(freqs: &Freqs) -> Lookup {
+    let mut slots = [0; SLOTS];
+    let mut rest = &mut slots[..];
+    for (t, &f) in freqs.iter().enumerate() {
+        let (own, tail) = rest.split_at_mut(usize::from(f).min(rest.len()));
+        rest = tail;
+        let small = if t < usize::from(SMALL) { unzigzag(t as u32) } else { t as i32 - 16 };
+        let entry = (small as u32) << 24 | u32::from(f.max(1) - 1) << 12;
+        for (offset, slot) in own.iter_mut().enumerate() {
+            *slot = entry | offset as u32;
+        }
+    }
+    slots
+}
+
+/// Reads what [`encode_classes`](super::encode_classes) wrote, one symbol at a time. Any bytes give some symbols;
+/// [`RansDecoder::finish`] tells whether they were the right ones.
+#[derive(Clone, Debug)]
+pub struct RansDecoder<'a> {
+    lanes: [u64; LANES],
+    tables: Vec<Lookup>,
+    /// The table of each class.
+    map: [u8; 256],
+    words: &'a [u8],
+    at: usize,
+    raw: RawBits<'a>,
+    /// The stream of the adaptive modes, which have no tables; or nothing, for no symbols.
+    adaptive: Option<(BinaryDecoder<'a>, IntModel)>,
+    /// A symbol was asked for that no encoder wrote.
+    broken: bool,
+}
+
+impl<'a> RansDecoder<'a> {
+    /// A decoder of the stream that is all of `bytes`, with the `n_classes` of its encoder.
+    /// Errors: `Truncated` or `Corrupt` when its header is; `InvalidArgument` for other than 1 to 256 classes.
+    pub fn new(bytes: &'a [u8], n_classes: usize) -> Result<Self> {
+        if !(1..=256).contains(&n_classes) {
+            return Err(Error::invalid(format!("rans: expected 1 to 256 classes, found {n_classes}")));
+        }
+        let mut this = RansDecoder {
+            lanes: [LOW; LANES],
+            tables: Vec::new(),
+            map: [0; 256],
+            words: &[],
+            at: 0,
+            raw: RawBits::new(&[]),
+            adaptive: None,
+            broken: false,
+        };
+        let Some((&mode, rest)) = bytes.split_first() else { return Ok(this) };
+        match mode {
+            STATIC => this.read_static(rest, n_classes)?,
+            ADAPTIVE => this.adaptive = Some((BinaryDecoder::new(rest), IntModel::new(1))),
+            ADAPTIVE_CLASSES => this.adaptive = Some((BinaryDecoder::new(rest), IntModel::new(n_classes))),
+            _ => return Err(Error::corrupt(format!("rans: expected a mode of at most 2, found {mode}"))),
+        }
+        Ok(this)
+    }
+
+    fn read_static(&mut self, bytes: &'a [u8], n_classes: usize) -> Result<()> {
+        let mut dec = BinaryDecoder::new(bytes);
+        let header = self.read_header(&mut dec, n_classes);
+        // Bytes that are missing are the reason for whatever else was found wrong.
+        let len = match dec.end() {
+            Ok(len) => header.map(|()| len)?,
+            Err(e) if dec.is_determined() => return Err(header.err().unwrap_or(e)),
+            Err(e) => return Err(e),
+        };
+        let mut r = ByteReader::new(bytes.get(len..).unwrap_or_default());
+        let n_words = r.varint()?;
+        for lane in &mut self.lanes {
+            *lane = r.u64()?;
+            if !(LOW..LOW << 32).contains(lane) {
+                return Err(Error::corrupt("rans: expected a state from 2^31 to 2^63"));
+            }
+        }
+        self.words = r.take(usize::try_from(n_words).ok().and_then(|n| n.checked_mul(4)).unwrap_or(usize::MAX))?;
+        self.raw = RawBits::new(r.rest());
+        Ok(())
+    }
+
+    fn read_header(&mut self, dec: &mut BinaryDecoder<'_>, n_classes: usize) -> Result<()> {
+        let mut model = IntModel::new(CONTEXTS);
+        let mut n_tables = 1;
+        if n_classes > 1 {
+            let n = model.decode(dec, COUNT_CONTEXT);
+            if !(0..MAX_TABLES as i64).contains(&n) {
+                return Err(Error::corrupt(format!("rans: expected at most {MAX_TABLES} tables")));
+            }
+            n_tables = n + 1;
+            if n_tables > 1 {
+                let (mut last, mut next) = (0, 0);
+                for m in self.map.iter_mut().take(n_classes) {
+                    let table = match model.decode(dec, MAP_CONTEXT) {
+                        0 => last,
+                        1 => next,
+                        code => code.saturating_sub(2),
+                    };
+                    if !(0..n_tables).contains(&table) {
+                        return Err(Error::corrupt(format!("rans: expected a table below {n_tables}, found {table}")));
+                    }
+                    next += i64::from(table == next);
+                    last = table;
+                    *m = table as u8;
+                }
+            }
+        }
+        for _ in 0..n_tables {
+            self.tables.push(lookup(&Table::read(dec, &mut model)?));
+        }
+        Ok(())
+    }
+
+    /// The next symbol, which has class `class`. Never fails: see [`RansDecoder::finish`].
+    #[inline(always)]
+    pub fn next(&mut self, class: u8) -> i32 {
+        let [x, x1, x2, x3] = self.lanes;
+        let Some(table) = self.tables.get(usize::from(self.map[usize::from(class)])) else {
+            return self.next_adaptive(class);
+        };
+        let entry = table[x as usize & (SLOTS - 1)];
+        let freq = u64::from(entry >> 12 & 0xfff) + 1;
+        let mut x = freq * (x >> SCALE_BITS) + u64::from(entry & 0xfff);
+        if x < LOW {
+            x = x << 32 | u64::from(self.word());
+        }
+        self.lanes = [x1, x2, x3, x];
+        let small = entry as i32 >> 24;
+        if small < 16 {
+            small
+        } else {
+            self.large((small + 16) as u8)
+        }
+    }
+
+    #[inline(always)]
+    fn word(&mut self) -> u32 {
+        match self.words.get(self.at..).and_then(<[u8]>::first_chunk) {
+            Some(b) => {
+                self.at += 4;
+                u32::from_le_bytes(*b)
+            }
+            None => {
+                self.broken = true;
+                // Keeps the state in its range.
+                1
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn large(&mut self, token: u8) -> i32 {
+        if token == RARE {
+            self.rare()
+        } else {
+            value(token, self.raw.get(raw_bits(token)))
+        }
+    }
+
+    #[cold]
+    fn rare(&mut self) -> i32 {
+        let token = self.raw.get(8) as u8;
+        if usize::from(token) < VALUE_TOKENS {
+            value(token, self.raw.get(raw_bits(token)))
+        } else {
+            self.broken = true;
+            0
+        }
+    }
+
+    #[cold]
+    fn next_adaptive(&mut self, class: u8) -> i32 {
+        let Some((dec, model)) = &mut self.adaptive else {
+            self.broken = true;
+            return 0;
+        };
+        let v = model.decode(dec, usize::from(class));
+        i32::try_from(v).unwrap_or_else(|_| {
+            self.broken = true;
+            0
+        })
+    }
+
+    /// Checks, after the last symbol, that exactly what was written has been read. Errors: `Truncated` for every strict
+    /// prefix of a stream (if [`RansDecoder::new`] has not said so), `Corrupt` when no encoder wrote this.
+    pub fn finish(&self) -> Result<()> {
+        if let Some((dec, _)) = &self.adaptive {
+            dec.finish()?;
+        }
+        if self.adaptive.is_none() && self.tables.is_empty() && self.broken {
+            return Err(Error::truncated("rans: expected symbols, found no bytes"));
+        }
+        if self.broken || self.at != self.words.len() || self.lanes != [LOW; LANES] {
+            return Err(Error::corrupt("rans: expected the state the encoder began with, found another"));
+        }
+        self.raw.finish()
+    }
+}
+
+/// Reads bits, least significant first, as [`crate::bits::BitReader`] does; eight bytes at a time.
+#[derive(Clone, Debug)]
+struct RawBits<'a> {
+    bytes: &'a [u8],
+    /// Bytes wholly or partly in `acc`.
+    at: usize,
+    acc: u64,
+    have: u32,
+    overrun: bool,
+}
+
+impl<'a> RawBits<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        RawBits { bytes, at: 0, acc: 0, have: 0, overrun: false }
+    }
+    /// The next `n` bits, at most 32.
+    #[inline(always)]
+    fn get(&mut self, n: u32) -> u32 {
+        if self.have < n {
+            match self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+                Some(b) => {
+                    // Fewer than 32 bits are left, so at least four whole bytes fit.
+                    self.acc |= u64::from(u32::from_le_bytes(*b)) << self.have;
+                    self.at += 4;
+                    self.have += 32;
+                }
+                None => self.refill(n),
+            }
+        }
+        let v = self.acc & ((1 << n) - 1);
+        self.acc >>= n;
+        self.have -= n;
+        v as u32
+    }
+    #[cold]
+    fn refill(&mut self, n: u32) {
+        while let (true, Some(&b)) = (self.have < n, self.bytes.get(self.at)) {
+            self.acc |= u64::from(b) << self.have;
+            self.at += 1;
+            self.have += 8;
+        }
+        if self.have < n {
+            self.overrun = true;
+            self.have = n;
+        }
+    }
+    fn finish(&self) -> Result<()> {
+        if self.overrun {
+            return Err(Error::truncated("rans: expected more raw bits, found the end"));
+        }
+        if self.have + 8 * (self.bytes.len() - self.at).min(2) as u32 >= 8 || self.acc != 0 {
+            return Err(Error::corrupt("rans: expected the end of the raw bits, found more"));
+        }
+        Ok(())
+    }
+}
+
+/// Decodes `out.len()` symbols from the stream that is all of `bytes`. `classes` gives the class of each symbol and the
+/// number of classes; `None` stands for one class. Errors as [`RansDecoder::new`] and [`RansDecoder::finish`].
+pub fn decode_all(bytes: &[u8], classes: Option<(&[u8], usize)>, out: &mut [i32]) -> Result<()> {
+    match classes {
+        None => {
+            let mut dec = RansDecoder::new(bytes, 1)?;
+            for v in out.iter_mut() {
+                *v = dec.next(0);
+            }
+            dec.finish()
+        }
+        Some((classes, _)) if classes.len() != out.len() => {
+            Err(Error::invalid(format!("rans: expected {} classes, found {}", out.len(), classes.len())))
+        }
+        Some((classes, n_classes)) => {
+            let mut dec = RansDecoder::new(bytes, n_classes)?;
+            for (v, &class) in out.iter_mut().zip(classes) {
+                *v = dec.next(class);
+            }
+            dec.finish()
+        }
+    }
+}
