@@ -104,6 +104,40 @@ fn dot<'a>(terms: impl Iterator<Item = (&'a f64, &'a Row)>) -> Row {
     sum
 }
 
+/// Runs `f` on the contiguous lines that begin at `starts`.
+#[inline(always)]
+fn apply_contiguous(
+    data: &mut [f64],
+    mut starts: impl Iterator<Item = usize>,
+    line: &Line,
+    x: &mut [Row],
+    y: &mut [Row],
+    f: &impl Fn(&Line, &mut [Row], &mut [Row]),
+) {
+    let (x, y) = (&mut x[..line.n], &mut y[..line.n]);
+    loop {
+        let (mut at, mut lanes) = ([0; LANES], 0);
+        for (slot, start) in at.iter_mut().zip(starts.by_ref()) {
+            *slot = start;
+            lanes += 1;
+        }
+        if lanes == 0 {
+            return;
+        }
+        for (j, &at) in at[..lanes].iter().enumerate() {
+            for (row, v) in x.iter_mut().zip(&data[at..at + line.n]) {
+                row[j] = *v;
+            }
+        }
+        f(line, x, y);
+        for (j, &at) in at[..lanes].iter().enumerate() {
+            for (row, v) in y.iter().zip(&mut data[at..at + line.n]) {
+                *v = row[j];
+            }
+        }
+    }
+}
+
 /// A separable cosine transform of the blocks of an array, in place: each block's coefficients replace its values,
 /// the lowest frequency at the block's first corner.
 #[derive(Clone, Debug)]
@@ -154,31 +188,18 @@ impl BlockDct {
                 continue;
             }
             let (n, step) = (self.shape[axis], strides(&self.shape)[axis]);
-            let parts = (0..n).step_by(*edge).map(|at| (at, if n - at < *edge { short.as_ref() } else { Some(line) }));
-            let parts = parts.filter_map(|(at, line)| line.map(|l| (at, l)));
+            let whole = n - n % edge;
             if axis + 1 == self.shape.len() {
-                // Lines are contiguous: blocks of several of them are transposed on the way in and out.
-                let last = data.len() / n.max(1);
-                for first in (0..last).step_by(LANES) {
-                    let lanes = LANES.min(last - first);
-                    let group = &mut data[first * n..(first + lanes) * n];
-                    for (at, line) in parts.clone() {
-                        let (x, y) = (&mut x[..line.n], &mut y[..line.n]);
-                        for (j, values) in group.chunks_exact(n).enumerate() {
-                            for (row, v) in x.iter_mut().zip(&values[at..]) {
-                                row[j] = *v;
-                            }
-                        }
-                        f(line, x, y);
-                        for (j, values) in group.chunks_exact_mut(n).enumerate() {
-                            for (row, v) in y.iter().zip(&mut values[at..]) {
-                                *v = row[j];
-                            }
-                        }
-                    }
+                // Lines are contiguous: several blocks at a time, of one line or of many, are transposed on the way.
+                let starts = (0..data.len()).step_by(n.max(1));
+                let full = starts.clone().flat_map(|s| (s..s + whole).step_by(*edge));
+                apply_contiguous(data, full, line, &mut x, &mut y, &f);
+                if let Some(line) = short {
+                    apply_contiguous(data, starts.map(|s| s + whole), line, &mut x, &mut y, &f);
                 }
                 continue;
             }
+            let parts = (0..whole).step_by(*edge).map(|at| (at, line)).chain(short.iter().map(|line| (whole, line)));
             for_each_run(&self.shape, &self.shape, axis, |start, run| {
                 for (at, line) in parts.clone() {
                     let (x, y) = (&mut x[..line.n], &mut y[..line.n]);
