@@ -4,6 +4,8 @@
 pub mod array;
 pub mod bits;
 pub mod bound;
+pub mod codec;
+pub mod codecs;
 pub mod entropy;
 pub mod error;
 pub mod io;

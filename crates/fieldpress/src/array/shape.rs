@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub const MAX_RANK: usize = 8;
 
 /// The extents of an array in C order (last axis fastest). Rank 0 is a scalar of one value.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Shape {
     rank: u8,
     dims: [usize; MAX_RANK],

@@ -1,0 +1,379 @@
+//! The bounded stage: makes any chain honest.
+//!
+//! It keeps special values apart, lets a chain approximate the rest, decodes what the reader will decode, compares in
+//! the output type, and adds the smallest correction that makes the bound hold. Where a chain does not pay, the block is
+//! stored plainly: a payload is never larger than the block and one byte.
+//!
+//! # Format
+//! The payload of a block:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 1 | bits 0-1, how the rest is stored: 0 plain, 1 packed, 2 constant, 3 chain; bit 2: special values follow; bit 3: a correction follows; other bits 0 |
+//! | n * size | plain: the values, little-endian, C order |
+//! | rest | packed: the plain bytes shuffled (byte 0 of every value, then byte 1, ...) as one Zstandard frame |
+//! | section | with bit 2: special values, see `specials` |
+//! | size | constant: the value of every other point, little-endian |
+//! | varint | chain: which of the array's chains |
+//! | section | chain with bit 3: the chain's encoding |
+//! | rest | chain with bit 3: the correction, see `correction`; chain without bit 3: the chain's encoding |
+
+use std::borrow::Cow;
+
+use super::chain::BoundChain;
+use super::contract::{Block, Claim, Companions, Site};
+use super::{correction, holes, specials};
+use crate::array::{Element, Mask, Shape, Slice, SliceMut};
+use crate::bits::{put_section, put_varint, ByteReader};
+use crate::bound::{Criterion, Term};
+use crate::dispatch;
+use crate::error::{Error, ErrorKind, Result};
+
+const PLAIN: u8 = 0;
+const PACKED: u8 = 1;
+const CONSTANT: u8 = 2;
+const CHAIN: u8 = 3;
+const SPECIALS: u8 = 4;
+const CORRECTION: u8 = 8;
+const PACK_LEVEL: i32 = 1;
+
+/// A chain that may encode a block, by its place in the array's list.
+#[derive(Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its place in the array's list of chains.
+    pub index: usize,
+    /// The chain, bound to blocks of this type and shape.
+    pub chain: &'a BoundChain<'a>,
+}
+
+/// What the bounded stage has to do for a block.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// What must hold at every point; the limit on the sum of squares is the caller's business.
+    pub criterion: &'a Criterion,
+    /// The tolerance handed to the chain. Sufficient for the criterion, if it has pointwise terms.
+    pub hint: Term,
+    /// The bit pattern of the fill value.
+    pub fill: Option<u64>,
+    /// Decode and compare even where the chain claims that the bound holds, so that the report is exact.
+    pub measure: bool,
+    /// The index of the block's first value in the array.
+    pub origin: &'a [usize],
+    /// Arrays the chains asked for.
+    pub companions: Companions<'a>,
+}
+
+/// Bytes of a payload by stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageBytes {
+    /// Map and values of special points.
+    pub specials: u64,
+    /// The chain's encoding, or the constant, or the plain or packed values.
+    pub values: u64,
+    /// The correction.
+    pub correction: u64,
+    /// Flags and lengths.
+    pub framing: u64,
+}
+
+impl StageBytes {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.specials + self.values + self.correction + self.framing
+    }
+    /// Adds those of another payload.
+    pub fn add(&mut self, o: &StageBytes) {
+        self.specials += o.specials;
+        self.values += o.values;
+        self.correction += o.correction;
+        self.framing += o.framing;
+    }
+}
+
+/// How a block was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The values themselves.
+    Plain,
+    /// The values, shuffled and packed.
+    Packed,
+    /// One value for all points that are not special.
+    Constant,
+    /// By the chain with this index.
+    Chain(usize),
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockReport {
+    /// How it was stored.
+    pub outcome: Outcome,
+    /// Bytes by stage.
+    pub stages: StageBytes,
+    /// Points that are not special.
+    pub valid: u64,
+    /// The largest error over the valid points. Exact when measured; else the hint's tolerance is known to hold.
+    pub max_error: f64,
+    /// The sum of the squared errors over the valid points, when measured.
+    pub square_error: f64,
+    /// Points that the chain left outside the bound and the correction moved, when measured.
+    pub corrected: u64,
+    /// Whether errors were measured on decoded values.
+    pub measured: bool,
+}
+
+/// Appends the payload of a block to `out`: the smallest that `candidates` give.
+/// Errors: those of the chains, but for `InvalidArgument` ("cannot handle such a block"), which rules a chain out.
+pub fn encode_block(
+    x: Slice<'_>,
+    shape: &Shape,
+    candidates: &[Candidate<'_>],
+    task: &Task<'_>,
+    out: &mut Vec<u8>,
+) -> Result<BlockReport> {
+    dispatch!(Slice, x, v => encode_typed(v, shape, candidates, task, out))
+}
+
+fn encode_typed<T: Element>(
+    x: &[T],
+    shape: &Shape,
+    candidates: &[Candidate<'_>],
+    task: &Task<'_>,
+    out: &mut Vec<u8>,
+) -> Result<BlockReport> {
+    let has_specials = x.iter().any(|&v| specials::is_special(v, task.fill));
+    let mask = has_specials.then(|| Mask::new(x.iter().map(|&v| specials::is_special(v, task.fill)).collect()));
+    let mut head = Vec::new();
+    if let Some(m) = &mask {
+        let mut bytes = Vec::new();
+        specials::encode(x, m, shape, task.fill, &mut bytes);
+        put_section(&mut head, &bytes);
+    }
+    let flag = if mask.is_some() { SPECIALS } else { 0 };
+    let valid = (x.len() - mask.as_ref().map_or(0, Mask::count)) as u64;
+    let base = BlockReport {
+        outcome: Outcome::Constant,
+        stages: StageBytes { specials: head.len() as u64, values: 0, correction: 0, framing: 1 },
+        valid,
+        max_error: 0.0,
+        square_error: 0.0,
+        corrected: 0,
+        measured: true,
+    };
+
+    let first = x.iter().enumerate().find(|(i, _)| !mask.as_ref().is_some_and(|m| m.is_masked(*i))).map(|(_, &v)| v);
+    let start = out.len();
+    let constant = first.is_none_or(|c| {
+        let same =
+            |(i, v): (usize, &T)| v.to_bits64() == c.to_bits64() || mask.as_ref().is_some_and(|m| m.is_masked(i));
+        x.iter().enumerate().all(same)
+    });
+    if constant {
+        out.push(CONSTANT | flag);
+        out.extend_from_slice(&head);
+        first.unwrap_or_default().put_le(out);
+        let stages = StageBytes { values: T::DTYPE.size() as u64, ..base.stages };
+        return Ok(BlockReport { stages, ..base });
+    }
+
+    let filled: Cow<'_, [T]> = match &mask {
+        None => x.into(),
+        Some(m) => {
+            let mut v = x.to_vec();
+            holes::fill(&mut v, shape, m);
+            v.into()
+        }
+    };
+    let site = Site { mask: mask.as_ref(), origin: task.origin, companions: task.companions };
+    let block = Block { shape: *shape, values: T::wrap(&filled), site };
+    let mut best: Option<BlockReport> = None;
+    for c in candidates {
+        let at = out.len();
+        match with_chain(x, &block, c, task, flag, &head, &base, out) {
+            Ok(r) if best.as_ref().is_none_or(|b| r.stages.total() < b.stages.total()) => {
+                out.drain(start..at);
+                best = Some(r);
+            }
+            Ok(_) => out.truncate(at),
+            Err(e) if e.kind() == ErrorKind::InvalidArgument => out.truncate(at),
+            Err(e) => return Err(e),
+        }
+    }
+
+    let raw = x.len() * T::DTYPE.size();
+    let size = out.len() - start;
+    if best.is_none() || size > raw / 2 {
+        let (outcome, bytes) = stored(x)?;
+        if best.is_none() || bytes.len() < size {
+            out.truncate(start);
+            out.extend_from_slice(&bytes);
+            let stages = StageBytes { values: bytes.len() as u64 - 1, framing: 1, ..StageBytes::default() };
+            return Ok(BlockReport { outcome, stages, ..base });
+        }
+    }
+    best.ok_or_else(|| Error::invalid("expected a way to store the block"))
+}
+
+/// One chain's payload.
+#[allow(clippy::too_many_arguments)]
+fn with_chain<T: Element>(
+    x: &[T],
+    block: &Block<'_>,
+    candidate: &Candidate<'_>,
+    task: &Task<'_>,
+    flag: u8,
+    head: &[u8],
+    base: &BlockReport,
+    out: &mut Vec<u8>,
+) -> Result<BlockReport> {
+    let mut bytes = Vec::new();
+    let claim = candidate.chain.encode(block, &task.hint, &mut bytes)?;
+    let mut report = BlockReport { outcome: Outcome::Chain(candidate.index), ..*base };
+    let mut fix = Vec::new();
+    if claim == Claim::Bounded && !task.measure {
+        report.measured = false;
+        report.max_error = task.hint.abs;
+    } else {
+        let mut y = vec![T::default(); x.len()];
+        candidate.chain.decode(&bytes, &block.site, T::wrap_mut(&mut y))?;
+        let mask = block.site.mask;
+        let masked = |i: usize| mask.is_some_and(|m| m.is_masked(i));
+        let pairs = || x.iter().zip(&y).enumerate().filter(|(i, _)| !masked(*i)).map(|(_, p)| p);
+        report.corrected = if task.criterion.terms.is_empty() {
+            pairs().filter(|(_, y)| !y.is_finite()).count() as u64
+        } else {
+            pairs().filter(|(&x, &y)| !task.criterion.allows(x, y)).count() as u64
+        };
+        if report.corrected > 0 {
+            let free = Criterion { terms: vec![Term::FREE], square_sum: None };
+            let criterion = if task.criterion.terms.is_empty() { &free } else { task.criterion };
+            correction::encode(x, &mut y, &block.shape, mask, criterion, &task.hint, &mut fix);
+        }
+        for (i, (&x, &y)) in x.iter().zip(&y).enumerate() {
+            if !masked(i) {
+                let e = difference(x, y);
+                report.max_error = report.max_error.max(e);
+                report.square_error += e * e;
+            }
+        }
+    }
+    let start = out.len();
+    out.push(CHAIN | flag | if fix.is_empty() { 0 } else { CORRECTION });
+    out.extend_from_slice(head);
+    put_varint(out, candidate.index as u64);
+    if fix.is_empty() {
+        out.extend_from_slice(&bytes);
+    } else {
+        put_section(out, &bytes);
+        out.extend_from_slice(&fix);
+    }
+    report.stages.values = bytes.len() as u64;
+    report.stages.correction = fix.len() as u64;
+    report.stages.framing = (out.len() - start - head.len() - bytes.len() - fix.len()) as u64;
+    Ok(report)
+}
+
+/// `|x - y|`; integers as integers.
+#[inline(always)]
+fn difference<T: Element>(x: T, y: T) -> f64 {
+    if T::DTYPE.is_float() {
+        (x.to_f64() - y.to_f64()).abs()
+    } else {
+        x.ordered().abs_diff(y.ordered()) as f64
+    }
+}
+
+/// The whole block without a chain, packed where that is smaller.
+fn stored<T: Element>(x: &[T]) -> Result<(Outcome, Vec<u8>)> {
+    let size = T::DTYPE.size();
+    let mut plain = vec![PLAIN];
+    T::wrap(x).put_le_bytes(&mut plain);
+    let values = plain.get(1..).unwrap_or_default();
+    let shuffled: Vec<u8> = (0..size).flat_map(|b| values.iter().skip(b).step_by(size).copied()).collect();
+    let frame = zstd::bulk::compress(&shuffled, PACK_LEVEL)?;
+    if frame.len() < values.len() {
+        let mut packed = vec![PACKED];
+        packed.extend_from_slice(&frame);
+        return Ok((Outcome::Packed, packed));
+    }
+    Ok((Outcome::Plain, plain))
+}
+
+/// Fills `out` from a payload. `chains` are the array's, bound to blocks of this type and shape; `hint` is the
+/// tolerance that was in force. Total on hostile bytes.
+pub fn decode_block(
+    payload: &[u8],
+    shape: &Shape,
+    chains: &[BoundChain<'_>],
+    task: &Task<'_>,
+    out: SliceMut<'_>,
+) -> Result<()> {
+    dispatch!(SliceMut, out, o => decode_typed(payload, shape, chains, task, o))
+}
+
+fn decode_typed<T: Element>(
+    payload: &[u8],
+    shape: &Shape,
+    chains: &[BoundChain<'_>],
+    task: &Task<'_>,
+    out: &mut [T],
+) -> Result<()> {
+    let size = T::DTYPE.size();
+    let raw = out.len() * size;
+    let mut r = ByteReader::new(payload);
+    let flags = r.u8()?;
+    let how = flags & 3;
+    let allowed = match how {
+        CHAIN => SPECIALS | CORRECTION,
+        CONSTANT => SPECIALS,
+        _ => 0,
+    };
+    if flags & !(3 | allowed) != 0 {
+        return Err(Error::corrupt(format!("expected the flags of a block, found {flags:#04x}")));
+    }
+    match how {
+        PLAIN => {
+            T::wrap_mut(out).copy_from_le_bytes(r.take(raw)?);
+            return r.end();
+        }
+        PACKED => {
+            let shuffled = zstd::bulk::decompress(r.rest(), raw)
+                .map_err(|e| Error::corrupt(format!("expected a Zstandard frame of at most {raw} bytes: {e}")))?;
+            if shuffled.len() != raw {
+                return Err(Error::corrupt(format!("expected {raw} unpacked bytes, found {}", shuffled.len())));
+            }
+            let n = out.len();
+            let mut value = [0u8; 8];
+            for (i, o) in out.iter_mut().enumerate() {
+                for (b, v) in value.iter_mut().take(size).enumerate() {
+                    *v = shuffled.get(b * n + i).copied().unwrap_or(0);
+                }
+                *o = T::get_le(&value);
+            }
+            return Ok(());
+        }
+        _ => {}
+    }
+    let special = match flags & SPECIALS != 0 {
+        true => Some(specials::Specials::decode::<T>(r.section()?, shape, task.fill)?),
+        false => None,
+    };
+    if how == CONSTANT {
+        out.fill(T::get_le(r.take(size)?));
+        r.end()?;
+    } else {
+        let index = r.count(chains.len().saturating_sub(1))?;
+        let chain = chains.get(index).ok_or_else(|| Error::corrupt(format!("expected chain {index} of the array")))?;
+        let site = Site { mask: special.as_ref().map(|s| &s.mask), origin: task.origin, companions: task.companions };
+        if flags & CORRECTION == 0 {
+            chain.decode(r.rest(), &site, T::wrap_mut(out))?;
+        } else {
+            chain.decode(r.section()?, &site, T::wrap_mut(out))?;
+            correction::decode(r.rest(), out, shape, &task.hint)?;
+        }
+    }
+    if let Some(s) = special {
+        s.restore(out);
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! L2: the contract every codec fulfils, and the one stage that makes every chain of them honest.
+
+mod bounded;
+mod chain;
+mod contract;
+mod correction;
+mod holes;
+mod limits;
+mod model;
+pub mod registry;
+mod specials;
+
+pub use bounded::{decode_block, encode_block, BlockReport, Candidate, Outcome, StageBytes, Task};
+pub use chain::{BoundChain, Chain};
+pub use contract::{
+    parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,
+};
+pub use limits::Limits;
+pub use model::{Model, ModelCodec};

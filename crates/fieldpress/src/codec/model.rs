@@ -1,0 +1,64 @@
+//! What most authors write: `f64` in, `f64` out. The adapter makes a codec of it.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::contract::{Block, BlockCodec, Claim, Codec, Site, Spec};
+use crate::array::{Element, Shape, SliceMut};
+use crate::bound::Term;
+use crate::dispatch;
+use crate::error::Result;
+
+/// A method that approximates a block of real numbers. It need not keep any bound.
+pub trait Model: fmt::Debug + Clone + Send + Sync + 'static {
+    /// The name in the registry.
+    const ID: &'static str;
+    /// All parameters, as a JSON object without the id.
+    fn config(&self) -> Value;
+    /// Appends what [`Model::reconstruct`] needs. `x` is in C order and finite; `tolerance` is a sufficient absolute
+    /// tolerance where the bound is pointwise, else a scale for the error; `block` tells the mask and the place.
+    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()>;
+    /// Fills `out`, in C order. Total on all inputs; only `+ - * / sqrt mul_add`, integers and `libm`.
+    fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()>;
+}
+
+/// A [`Model`] as a [`Codec`]: values pass through `f64` and are cast back to the element type.
+#[derive(Debug, Clone)]
+pub struct ModelCodec<M>(pub M);
+
+impl<M: Model> Codec for ModelCodec<M> {
+    fn id(&self) -> &'static str {
+        M::ID
+    }
+    fn config(&self) -> Value {
+        self.0.config()
+    }
+    fn bind(&self, _shared: &[u8], spec: &Spec) -> Result<Box<dyn BlockCodec>> {
+        Ok(Box::new(BoundModel { model: self.0.clone(), spec: *spec }))
+    }
+}
+
+struct BoundModel<M> {
+    model: M,
+    spec: Spec,
+}
+
+impl<M: Model> BlockCodec for BoundModel<M> {
+    fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim> {
+        let tolerance = x.uniform_tolerance(hint);
+        self.model.fit(&x.values.to_f64(), x, tolerance, out)?;
+        Ok(Claim::Unchecked)
+    }
+    fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
+        fn cast<T: Element>(out: &mut [T], values: &[f64]) {
+            for (o, &v) in out.iter_mut().zip(values) {
+                *o = T::from_f64(v);
+            }
+        }
+        let mut values = vec![0.0; out.len()];
+        self.model.reconstruct(bytes, &self.spec.shape, &mut values)?;
+        dispatch!(SliceMut, out, o => cast(o, &values));
+        Ok(())
+    }
+}

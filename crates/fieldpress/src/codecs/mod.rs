@@ -1,0 +1,3 @@
+//! L3: one file per method, nothing else.
+
+pub mod raw;
