@@ -48,7 +48,7 @@ impl Wavelet {
     }
 
     /// Transforms `data`, an array of `shape` in C order, in place: level `l` = 0, 1, ... splits the axes `k` with
-    /// `levels[k] > l` of what the levels before left of low-pass values. See [`subbands`] for where coefficients lie.
+    /// `levels[k] > l` of what the levels before left of low-pass values. [`Decomposition`](super::Decomposition) tells where coefficients lie.
     /// Errors: `InvalidArgument` when the lengths disagree, or above [`MAX_LEVELS`].
     pub fn forward(self, data: &mut [f64], shape: &[usize], levels: &[u32]) -> Result<()> {
         let top = check_levels(shape, levels, data.len())?;
@@ -251,7 +251,7 @@ impl Scratch {
 }
 
 /// Checks lengths and returns the number of levels of the axis that has most.
-fn check_levels(shape: &[usize], levels: &[u32], len: usize) -> Result<u32> {
+pub(super) fn check_levels(shape: &[usize], levels: &[u32], len: usize) -> Result<u32> {
     check(shape, len)?;
     let top = levels.iter().copied().max().unwrap_or(0);
     if levels.len() != shape.len() || top > MAX_LEVELS {
@@ -270,7 +270,7 @@ pub fn default_levels(len: usize) -> u32 {
 }
 
 /// Extents of the low-pass part after `level` levels.
-fn extents(shape: &[usize], levels: &[u32], level: u32) -> [usize; MAX_RANK] {
+pub(super) fn extents(shape: &[usize], levels: &[u32], level: u32) -> [usize; MAX_RANK] {
     let mut e = [1; MAX_RANK];
     for (k, (&d, &l)) in shape.iter().zip(levels).enumerate() {
         e[k] = shrink(d, level.min(l));
@@ -281,52 +281,6 @@ fn extents(shape: &[usize], levels: &[u32], level: u32) -> [usize; MAX_RANK] {
 /// `ceil(n / 2^levels)`.
 fn shrink(n: usize, levels: u32) -> usize {
     (0..levels).fold(n, |n, _| n.div_ceil(2))
-}
-
-/// A rectangle of coefficients of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subband {
-    /// How many times the part it comes from had been split before: 0 for the finest details.
-    pub level: u32,
-    /// Bit `k` is set when it holds high-pass values along axis `k`; 0 for the coarsest approximation.
-    pub high: u8,
-    /// Index of its first coefficient; one entry per axis, the rest 0.
-    pub origin: [usize; MAX_RANK],
-    /// Extents; one entry per axis, the rest 1.
-    pub extents: [usize; MAX_RANK],
-}
-
-/// The subbands of a transformed array that are not empty, the coarsest first; within a level by increasing
-/// [`Subband::high`]. Together they cover every coefficient once.
-/// Errors: `InvalidArgument` as for [`Wavelet::forward`].
-pub fn subbands(shape: &[usize], levels: &[u32]) -> Result<Vec<Subband>> {
-    let top = check_levels(shape, levels, shape.iter().product())?;
-    let rank = shape.len();
-    let mut out = Vec::new();
-    let mut push = |band: Subband| {
-        if !band.extents[..rank].contains(&0) {
-            out.push(band);
-        }
-    };
-    push(Subband {
-        level: top.saturating_sub(1),
-        high: 0,
-        origin: [0; MAX_RANK],
-        extents: extents(shape, levels, top),
-    });
-    for level in (0..top).rev() {
-        let (whole, low) = (extents(shape, levels, level), extents(shape, levels, level + 1));
-        let split = (0..rank).filter(|&k| levels[k] > level).fold(0u8, |m, k| m | 1 << k);
-        for high in (1..=u8::MAX).filter(|h| h & !split == 0) {
-            let mut band = Subband { level, high, origin: [0; MAX_RANK], extents: low };
-            for k in (0..rank).filter(|k| high >> k & 1 == 1) {
-                band.origin[k] = low[k];
-                band.extents[k] = whole[k] - low[k];
-            }
-            push(band);
-        }
-    }
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -476,34 +430,6 @@ mod tests {
             let energy = |a: &[f64]| a.iter().map(|v| v * v).sum::<f64>();
             let ratio = energy(&y) / energy(&x);
             assert!((ratio - 1.0).abs() < tolerance, "{w:?}: {ratio}");
-        }
-    }
-
-    #[test]
-    fn subbands_cover_everything_once() {
-        for (shape, levels) in [
-            (vec![17, 9], vec![2, 1]),
-            (vec![5, 38, 7], vec![0, 3, 1]),
-            (vec![1, 4], vec![2, 2]),
-            (vec![], vec![]),
-            (vec![6], vec![0]),
-        ] {
-            let mut seen = vec![0; shape.iter().product()];
-            let step = strides(&shape);
-            let bands = subbands(&shape, &levels).unwrap();
-            for b in &bands {
-                let n: usize = b.extents[..shape.len()].iter().product();
-                for i in 0..n {
-                    let (mut at, mut rest) = (0, i);
-                    for k in (0..shape.len()).rev() {
-                        at += (b.origin[k] + rest % b.extents[k]) * step[k];
-                        rest /= b.extents[k];
-                    }
-                    seen[at] += 1;
-                }
-            }
-            assert!(seen.iter().all(|&n| n == 1), "{shape:?}");
-            assert!(bands[0].high == 0 && bands.windows(2).all(|w| w[0].level >= w[1].level));
         }
     }
 
