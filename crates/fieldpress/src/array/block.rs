@@ -83,6 +83,24 @@ impl Grid {
         let rank = self.shape.rank();
         Region::new(&self.shape, &origin[..rank], &dims[..rank]).unwrap_or(Region::all(self.shape))
     }
+    /// The shapes of blocks that occur: at most two extents per axis.
+    pub fn block_shapes(&self) -> Vec<Shape> {
+        let mut shapes = Vec::new();
+        let rank = self.shape.rank();
+        for corner in 0..1usize << rank {
+            // One block of each kind: the first, or the last, along every axis.
+            let mut index = 0;
+            for k in 0..rank {
+                let last = self.counts[k].saturating_sub(1);
+                index = index * self.counts[k].max(1) + if corner >> k & 1 == 1 { last } else { 0 };
+            }
+            let shape = self.region(index).shape();
+            if !self.is_empty() && !shapes.contains(&shape) {
+                shapes.push(shape);
+            }
+        }
+        shapes
+    }
     /// The blocks that share at least one value with `region`, in increasing order.
     pub fn touching<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = usize> + 'a {
         (0..self.len()).filter(move |&i| self.region(i).intersect(region).is_some())
@@ -102,6 +120,8 @@ mod tests {
             let g = Grid::new(s, &block).unwrap();
             let total: usize = (0..g.len()).map(|i| g.region(i).shape().len()).sum();
             assert_eq!(total, s.len());
+            let kinds = g.block_shapes();
+            assert!((0..g.len()).all(|i| kinds.contains(&g.region(i).shape())));
             for i in 0..g.len() {
                 for j in 0..i {
                     assert!(g.region(i).intersect(&g.region(j)).is_none());

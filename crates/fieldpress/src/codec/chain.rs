@@ -56,13 +56,14 @@ impl Chain {
         };
         Ok(Chain { filters, codec, bytes })
     }
-    /// From text: steps joined by `+`, each `name` or `name:key=value,key=value`; for example `log:scale=1e-15+interp`.
-    /// A value is JSON where it parses as such, else a string. Errors: `InvalidArgument`.
+    /// From text: steps joined by `+`, each `name` or `name:key=value,key=value`; for example `log:scale=1e-15+interp` or
+    /// `transpose:order=[2,0,1]+zstd`. A value is JSON where it parses as such, else a string; inside brackets, braces and
+    /// double quotes neither `+` nor `,` separates. Errors: `InvalidArgument`.
     pub fn parse(text: &str) -> Result<Chain> {
         let step = |part: &str| {
             let (name, params) = part.split_once(':').unwrap_or((part, ""));
             let mut config = Map::new();
-            for p in params.split(',').filter(|p| !p.is_empty()) {
+            for p in split(params, ',').into_iter().filter(|p| !p.trim().is_empty()) {
                 let (k, v) = p
                     .split_once('=')
                     .ok_or_else(|| Error::invalid(format!("expected key=value after {name:?}, found {p:?}")))?;
@@ -71,18 +72,7 @@ impl Chain {
             }
             registry::make(name.trim(), &Value::Object(config))
         };
-        // A plus sign inside a number (1e+3) does not separate steps.
-        let mut parts: Vec<String> = Vec::new();
-        for piece in text.split('+') {
-            match parts.last_mut() {
-                Some(last) if piece.starts_with(|c: char| c.is_ascii_digit()) && last.ends_with(['e', 'E']) => {
-                    last.push('+');
-                    last.push_str(piece);
-                }
-                _ => parts.push(piece.to_string()),
-            }
-        }
-        Chain::from_steps(parts.iter().map(|p| step(p)).collect::<Result<_>>()?)
+        Chain::from_steps(split(text, '+').into_iter().map(step).collect::<Result<_>>()?)
     }
     /// From JSON: a list of steps, each a name or an object with `id` and parameters; or one such step.
     /// Errors: `InvalidArgument`; `Unsupported` for names this build does not know.
@@ -159,6 +149,34 @@ impl Chain {
         let inner = specs.last().copied().unwrap_or(*spec);
         Ok(BoundChain { chain: self, specs, codec: self.codec.bind(shared, &inner)? })
     }
+}
+
+/// The parts of `text` between separators that lie outside brackets, braces and double quotes. A plus sign inside a number
+/// (1e+3) does not separate.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth, mut quoted, mut escaped) = (0, 0i32, false, false);
+    for (i, c) in text.char_indices() {
+        let (before, after) = text.split_at(i);
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth -= 1,
+            '+' if before.ends_with(['e', 'E'])
+                && before.trim_end_matches(['e', 'E']).ends_with(|c: char| c.is_ascii_digit() || c == '.')
+                && after.get(1..).is_some_and(|a| a.starts_with(|c: char| c.is_ascii_digit())) => {}
+            _ if c == separator && depth <= 0 => {
+                parts.push(text.get(start..i).unwrap_or_default());
+                start = i + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..).unwrap_or_default());
+    parts
 }
 
 fn out_of_order(id: &str, expected: &str) -> Error {
@@ -241,5 +259,46 @@ impl BoundChain<'_> {
         }
         let mut out = out;
         out.copy_from(values.as_slice()).map_err(|e| Error::corrupt(e.message()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_separates_outside_brackets_and_quotes_only() {
+        assert_eq!(split("a:x=1e+3,y=2.e+1+b+c", '+'), ["a:x=1e+3,y=2.e+1", "b", "c"]);
+        assert_eq!(
+            split("order=[2,1,0],deep={\"a\":[1,2]},name=\"x,\\\",+y\",last", ','),
+            ["order=[2,1,0]", "deep={\"a\":[1,2]}", "name=\"x,\\\",+y\"", "last"]
+        );
+        assert_eq!(split("difference:from=\"a+b\"+zstd", '+'), ["difference:from=\"a+b\"", "zstd"]);
+        assert_eq!(split("some+1", '+'), ["some", "1"]);
+        assert_eq!(split("", '+'), [""]);
+    }
+
+    #[test]
+    fn text_and_json_make_the_same_chains() {
+        for (text, json) in [
+            (
+                "transpose:order=[2,1,0]+shuffle:element=4+zstd:level=5",
+                r#"[{"id":"transpose","order":[2,1,0]},"raw",{"id":"shuffle","element":4},{"id":"zstd","level":5}]"#,
+            ),
+            ("log:scale=1e+3 + pco", r#"[{"id":"log","scale":1000.0},{"id":"pco","level":8}]"#),
+            (
+                "difference:from=\"rho, old\",ordered=true+lz4",
+                r#"[{"id":"difference","from":"rho, old","ordered":true},"raw","lz4"]"#,
+            ),
+            ("spatial_delta:axis=-2,astype=i8", r#"[{"id":"spatial_delta","axis":-2,"astype":"i8"},"raw"]"#),
+        ] {
+            let chain = Chain::parse(text).unwrap();
+            assert_eq!(chain.to_json().to_string(), json);
+            let again = Chain::from_json(&serde_json::from_str(json).unwrap()).unwrap();
+            assert_eq!(again.to_json().to_string(), json);
+        }
+        for text in ["", "+zstd", "zstd+", "zstd:level", "transpose:order=[0,1", "zstd+pco", "shuffle+log", "nothing"] {
+            assert!(Chain::parse(text).is_err(), "{text:?}");
+        }
     }
 }

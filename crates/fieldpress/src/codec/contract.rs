@@ -5,6 +5,7 @@
 //! order and the bytes are the same. Tolerances handed inward are hints: the bounded stage checks what comes back.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,7 +31,7 @@ impl Spec {
 }
 
 /// Other arrays of the same archive that a codec asked for by name, already decoded, read-only.
-pub type Companions<'a> = &'a [(String, Array)];
+pub type Companions<'a> = &'a [(String, Arc<Array>)];
 
 /// Where a block lies and what is known of it on both sides.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +64,9 @@ impl Block<'_> {
     /// One absolute tolerance that is sufficient for `hint` over the whole block. Under an exact hint it is a step at
     /// which approximating still pays, chosen from the data; the bounded stage codes the rest.
     pub fn uniform_tolerance(&self, hint: &Term) -> f64 {
+        if hint.rel == 0.0 && hint.abs > 0.0 {
+            return hint.abs;
+        }
         let s = crate::bound::Stats::of(self.values, None);
         let magnitude = s.max.abs().max(s.min.abs());
         let t = if hint.rel > 0.0 {

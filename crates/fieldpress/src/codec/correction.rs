@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_bound_holds_after_correction() {
-        let wave = |i: usize| (i as f64 * 0.37).sin() * 100.0;
+        let wave = |i: usize| libm::sin(i as f64 * 0.37) * 100.0;
         let x: Vec<f32> = (0..2000).map(|i| wave(i) as f32).collect();
         let mut y = x.clone();
         assert!(check(&x, &y, Term { abs: 0.1, rel: 0.0 }) < 4);

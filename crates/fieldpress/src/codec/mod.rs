@@ -4,6 +4,7 @@ mod bounded;
 mod chain;
 mod contract;
 mod correction;
+mod curve;
 mod holes;
 mod limits;
 mod model;
@@ -15,5 +16,6 @@ pub use chain::{BoundChain, Chain};
 pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,
 };
+pub use curve::{scaled_exp, scaled_ln, Curve, CurveFilter};
 pub use limits::Limits;
 pub use model::{Model, ModelCodec};

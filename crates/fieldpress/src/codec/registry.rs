@@ -43,7 +43,24 @@ pub struct Entry {
 }
 
 /// Every method, in the order of `fieldpress list`. To add one: its file in `codecs/`, and its line here.
-pub static REGISTRY: &[&Entry] = &[&c::raw::ENTRY];
+#[rustfmt::skip] // one line each
+pub static REGISTRY: &[&Entry] = &[
+    &c::interp::ENTRY,
+    &c::lorenzo::ENTRY,
+    &c::dwt::ENTRY,
+    &c::raw::ENTRY,
+    &c::pco::ENTRY,
+    &c::zlib::ENTRY,
+    &c::zstd::ENTRY,
+    &c::lz4::ENTRY,
+    &c::shuffle::ENTRY,
+    &c::spatial_delta::ENTRY,
+    &c::difference::ENTRY,
+    &c::transpose::ENTRY,
+    &c::log::ENTRY,
+    &c::asinh::ENTRY,
+    &c::bitround::ENTRY,
+];
 
 /// The entry named `id`. Errors: `Unsupported`, listing the names there are.
 pub fn find(id: &str) -> Result<&'static Entry> {

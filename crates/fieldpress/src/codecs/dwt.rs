@@ -217,7 +217,8 @@ fn sample(x: &[f64], shape: &[usize]) -> (Vec<f64>, Vec<usize>) {
         }
     }
     // Trailing axes of one value make rows of one value.
-    let width = if step == 1 && shape.last().is_some_and(|&d| d > 1) { extents.last().copied().unwrap_or(1) } else { 1 };
+    let width =
+        if step == 1 && shape.last().is_some_and(|&d| d > 1) { extents.last().copied().unwrap_or(1) } else { 1 };
     let values = rows.iter().flat_map(|&r| x.get(r..r + width).unwrap_or_default()).copied().collect();
     (values, extents)
 }
@@ -342,7 +343,8 @@ fn decode(bytes: &[u8], shape: &[usize], out: &mut [f64]) -> Result<()> {
         .try_reserve_exact(out.len())
         .map_err(|_| Error::limit(format!("expected memory for {} codes, found too little", out.len())))?;
     codes.resize(out.len(), 0i32);
-    let invalid = |e: Error| if e.kind() == crate::ErrorKind::InvalidArgument { Error::corrupt(e.message()) } else { e };
+    let invalid =
+        |e: Error| if e.kind() == crate::ErrorKind::InvalidArgument { Error::corrupt(e.message()) } else { e };
     decode_coefficients(r.rest(), shape, &decomposition, coder, &mut codes).map_err(invalid)?;
     shift_smooth(&mut codes, shape, &decomposition, offset).map_err(invalid)?;
     for (o, &q) in out.iter_mut().zip(&codes) {

@@ -1,4 +1,17 @@
 //! L3: one file per method, nothing else.
 
+pub mod asinh;
+pub mod bitround;
+pub mod difference;
 pub mod dwt;
+pub mod interp;
+pub mod log;
+pub mod lorenzo;
+pub mod lz4;
+pub mod pco;
 pub mod raw;
+pub mod shuffle;
+pub mod spatial_delta;
+pub mod transpose;
+pub mod zlib;
+pub mod zstd;

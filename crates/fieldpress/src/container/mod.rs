@@ -2,9 +2,11 @@
 
 mod directory;
 mod format;
+mod plan;
 mod reader;
 mod writer;
 
-pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, FORMAT_VERSION};
+pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT_VERSION};
+pub use plan::Plan;
 pub use reader::{Archive, BlockInfo};
-pub use writer::{ArrayOptions, ArrayReport, ArchiveWriter};
+pub use writer::{ArchiveWriter, ArrayOptions, ArrayReport};

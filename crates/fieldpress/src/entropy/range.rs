@@ -1,4 +1,4 @@
-//! Adaptive binary range coder: decisions with learnt probabilities, at a cost within a thousandth of their entropy.
+//! Adaptive binary range coder: decisions with learnt probabilities, at a cost close to their entropy.
 //!
 //! Source: G. N. N. Martin, "Range encoding: an algorithm for removing redundancy from a digitised message", 1979;
 //! probabilities adapt at the rate 1/n, the counting estimator with a floor on the rate.
@@ -7,7 +7,8 @@
 //!
 //! The stream is the base-256 expansion, most significant byte first, of a number in the final interval. All arithmetic is
 //! on integers. The coder starts with `low = 0`, `range = 2^64 - 1`; `low` and `range` refer to a window of 64 bits that
-//! moves down by 32 bits whenever `range < 2^32` (then `low` and `range` are shifted left by 32).
+//! moves down by 32 bits whenever a step leaves `range < 2^32` (then `low` and `range` are shifted left by 32); a carry out of
+//! the window goes into the bytes above it.
 //!
 //! | step | new interval |
 //! |---|---|
@@ -65,11 +66,6 @@ impl Bit {
         let target = if bit { 1 << 24 } else { 0 };
         let step = (i64::from(target - q) * i64::from(RATE[n as usize])) >> 16;
         self.0 = (((q + step as i32) as u32) << 8) | (n + u32::from(n < LIMIT));
-    }
-    /// What coding `bit` would cost now, in bits.
-    pub fn cost(self, bit: bool) -> f64 {
-        let p = self.p() as f64 / 65536.0;
-        -libm::log2(if bit { p } else { 1.0 - p })
     }
 }
 
@@ -149,10 +145,6 @@ impl BinaryEncoder {
                 break;
             }
         }
-    }
-    /// How many bytes the stream would have if it ended now, to within 5.
-    pub fn len_estimate(&self) -> usize {
-        self.out.len() + 4
     }
     /// Ends the stream and returns its bytes.
     pub fn finish(mut self) -> Vec<u8> {
@@ -428,5 +420,12 @@ mod tests {
             let noise: Vec<u8> = (0..rng.next() % 40).map(|_| rng.next() as u8).collect();
             let _ = decode(&noise, &ops).1.finish();
         }
+    }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let bytes = encode(&operations(1, 2000, 40, true));
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (1229, 0x2819_c02a));
     }
 }

@@ -2,26 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::output::Output;
 use crate::array::{Array, DType, Endian, ReadAt, Shape, Sink, Source};
+use crate::container::Role;
 use crate::error::Result;
-
-/// What an array is to its file. Only floating-point fields may be lossy unless the user names others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Data: a physical quantity sampled in space, time or velocity.
-    Field,
-    /// Positions of mesh points, nodes, times.
-    Coordinate,
-    /// Identifiers, connectivity, counts.
-    Id,
-    /// Scalars that steer or describe a run.
-    Parameter,
-}
 
 /// One array of a file, ready to be read.
 pub struct FileArray {

@@ -10,7 +10,7 @@ use crate::array::MAX_RANK;
 use crate::error::{Error, Result};
 
 /// Most subbands of a decomposition, empty ones included.
-pub const MAX_SUBBANDS: usize = 4096;
+pub(super) const MAX_SUBBANDS: usize = 4096;
 
 /// A wavelet, and how each axis is split.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Decomposition {
 
     /// The subbands of a transformed array of `shape` that are not empty. The coarsest come first, by the sum of
     /// their depths; every coefficient lies in one of them.
-    /// Errors: `InvalidArgument` as for [`Wavelet::forward`], and when there would be more than [`MAX_SUBBANDS`].
+    /// Errors: `InvalidArgument` as for [`Wavelet::forward`], and when there would be more than 4096.
     pub fn subbands(&self, shape: &[usize]) -> Result<Vec<Subband>> {
         check_levels(shape, &self.levels, shape.iter().product())?;
         let rank = shape.len();

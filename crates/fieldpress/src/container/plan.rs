@@ -1,0 +1,53 @@
+//! Bounds, tolerances and fill value of one array, resolved before it is encoded.
+
+use crate::array::Source;
+use crate::bound::{survey, Bound, Criterion, Stats, Term};
+use crate::error::Result;
+
+/// What a bound comes to for one array.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the user asked for.
+    pub bound: Bound,
+    /// What that comes to.
+    pub criterion: Criterion,
+    /// The first tolerance to hand to the chains.
+    pub hint: Term,
+    /// The statistics of the valid values.
+    pub stats: Stats,
+}
+
+impl Plan {
+    /// Surveys the array and resolves `bound`. `fill` is a value to keep apart; without one, and with `detect`, a value far
+    /// outside the rest is looked for. Errors: `InvalidArgument` for bounds that mean nothing, and those of the source.
+    pub fn new(source: &dyn Source, bound: &Bound, fill: Option<f64>, detect: bool) -> Result<Plan> {
+        bound.validate()?;
+        let stats = survey(source, fill, detect)?;
+        let criterion = bound.resolve(&stats);
+        let sufficient = criterion.sufficient(&stats);
+        let hint = match (criterion.is_exact(), criterion.square_sum, sufficient) {
+            (true, _, _) => Term::EXACT,
+            (_, None, s) => s.unwrap_or(Term::FREE),
+            (_, Some(limit), s) => {
+                // Errors spread evenly over [-t, t] have a mean square of t^2 / 3.
+                let rmse = (limit / stats.count.max(1) as f64).sqrt();
+                let t = (rmse * 3f64.sqrt()).clamp(f64::MIN_POSITIVE, f64::MAX);
+                match s {
+                    Some(s) => Term { abs: s.abs.min(t), rel: if s.abs < t { s.rel } else { 0.0 } },
+                    None => Term { abs: t, rel: 0.0 },
+                }
+            }
+        };
+        Ok(Plan { bound: bound.clone(), criterion, hint, stats })
+    }
+    /// The tolerance that is sufficient for every part of the criterion, at every point on its own.
+    pub(super) fn safe_hint(&self) -> Term {
+        match self.criterion.square_sum {
+            None => self.hint,
+            Some(limit) => {
+                let t = (limit / self.stats.count.max(1) as f64).sqrt() * (1.0 - 1e-9);
+                Term { abs: self.hint.abs.min(t), rel: 0.0 }
+            }
+        }
+    }
+}

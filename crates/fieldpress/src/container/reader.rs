@@ -1,0 +1,352 @@
+//! Reads archives: the directory first, then any block of any array.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::directory::{ArrayHeader, Directory};
+use super::format;
+use super::writer::Kinds;
+use crate::array::{Array, Buffer, Grid, ReadAt, Region, Sink};
+use crate::bits::{crc32c, ByteReader};
+use crate::codec::{decode_block, Chain, Limits, Task};
+use crate::error::{Error, Result};
+
+/// Features of archives this reader knows.
+const KNOWN: &[&str] = &[];
+
+/// Where a block lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockInfo {
+    /// Its number in C order of the grid.
+    pub index: usize,
+    /// The part of the array it covers.
+    pub region: Region,
+    /// The offset of its payload.
+    pub offset: u64,
+    /// The bytes of its payload, without the checksum.
+    pub bytes: u64,
+}
+
+/// Where the parts of an array lie: lengths of shared parts, then offset and length of blocks.
+#[derive(Clone, Debug, Default)]
+struct Parts {
+    shared: Vec<(u64, u64)>,
+    blocks: Vec<(u64, u64)>,
+}
+
+/// An open archive. Reading is thread-safe and decodes blocks in parallel, in the current rayon pool.
+pub struct Archive {
+    bytes: Arc<dyn ReadAt>,
+    size: u64,
+    limits: Limits,
+    directory: Directory,
+    parts: Vec<Parts>,
+    decoded: AtomicU64,
+    companions: Mutex<HashMap<String, Arc<Array>>>,
+}
+
+impl Archive {
+    /// Reads the directory. Errors: `Corrupt`, `Truncated`, `Unsupported`, `LimitExceeded`, `Io`.
+    pub fn open(bytes: Arc<dyn ReadAt>, limits: Limits) -> Result<Archive> {
+        let size = bytes.size()?;
+        let mut header = [0; format::HEADER_BYTES];
+        let have = size.min(header.len() as u64) as usize;
+        bytes.read_at(0, header.get_mut(..have).unwrap_or_default())?;
+        format::check_header(header.get(..have).unwrap_or_default())?;
+        let body = size
+            .checked_sub((format::HEADER_BYTES + format::FOOTER_BYTES) as u64)
+            .ok_or_else(|| Error::truncated(format!("expected a header and a footer, found only {size} bytes")))?;
+        let mut footer = [0; format::FOOTER_BYTES];
+        bytes.read_at(size - footer.len() as u64, &mut footer)?;
+        let (length, crc) = format::check_footer(&header, &footer)?;
+        if length > body || length > limits.directory_bytes as u64 {
+            return Err(Error::corrupt(format!("expected a directory of at most {body} bytes, found {length}")));
+        }
+        let mut tail = vec![0; length as usize];
+        bytes.read_at(size - footer.len() as u64 - length, &mut tail)?;
+        let (text, index) = format::open_tail(&tail, crc, &limits)?;
+        let directory: Directory =
+            serde_json::from_str(&text).map_err(|e| Error::corrupt(format!("expected a directory in JSON: {e}")))?;
+        if let Some(unknown) = directory.requires.iter().find(|r| !KNOWN.contains(&r.as_str())) {
+            return Err(Error::unsupported(format!(
+                "expected only known features, found {unknown:?}; a newer fieldpress may read it"
+            )));
+        }
+        let end = size - footer.len() as u64 - length;
+        let parts = locate(&directory, &index, end)?;
+        Ok(Archive {
+            bytes,
+            size,
+            limits,
+            directory,
+            parts,
+            decoded: AtomicU64::new(0),
+            companions: Mutex::new(HashMap::new()),
+        })
+    }
+    /// What the archive holds.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+    /// Bytes of the whole archive.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+    /// How many blocks were decoded so far.
+    pub fn blocks_decoded(&self) -> u64 {
+        self.decoded.load(Ordering::Relaxed)
+    }
+    fn find(&self, name: &str) -> Result<(usize, &ArrayHeader)> {
+        self.directory.arrays.iter().enumerate().find(|(_, a)| a.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.directory.arrays.iter().take(8).map(|a| a.name.as_str()).collect();
+            Error::invalid(format!("expected an array of the archive ({} ...), found {name:?}", names.join(", ")))
+        })
+    }
+    /// The header of an array. Errors: `InvalidArgument` when there is none of this name.
+    pub fn array(&self, name: &str) -> Result<&ArrayHeader> {
+        self.find(name).map(|(_, a)| a)
+    }
+    /// Where the blocks of an array lie.
+    pub fn blocks(&self, name: &str) -> Result<Vec<BlockInfo>> {
+        let (i, header) = self.find(name)?;
+        let grid = header.grid()?;
+        let parts = self.parts.get(i).map_or(&[][..], |p| &p.blocks);
+        let info = |(index, &(offset, bytes)): (usize, &(u64, u64))| BlockInfo {
+            index,
+            region: grid.region(index),
+            offset,
+            bytes,
+        };
+        Ok(parts.iter().enumerate().map(info).collect())
+    }
+    /// Bytes of the array's parts with their checksums.
+    pub fn stored_bytes(&self, name: &str) -> Result<u64> {
+        let (i, _) = self.find(name)?;
+        let parts = self.parts.get(i).map(|p| p.shared.iter().chain(&p.blocks));
+        Ok(parts.map_or(0, |p| p.filter(|(_, n)| *n > 0).map(|(_, n)| n + format::CRC_BYTES as u64).sum()))
+    }
+    fn part(&self, offset: u64, length: u64, what: impl Fn() -> String) -> Result<Vec<u8>> {
+        let n = length as usize + format::CRC_BYTES;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(n).map_err(|_| Error::limit(format!("expected memory for a part of {n} bytes")))?;
+        bytes.resize(n, 0);
+        self.bytes.read_at(offset, &mut bytes).map_err(|e| e.at(what()))?;
+        let crc = bytes.split_off(length as usize);
+        if crc32c(&bytes).to_le_bytes() != *crc {
+            return Err(Error::corrupt("expected a part with a matching checksum").at(what()));
+        }
+        Ok(bytes)
+    }
+    /// Verbatim bytes by their number in the directory. Errors: `Corrupt`, `LimitExceeded`, `Io`.
+    pub fn blob(&self, index: usize) -> Result<Vec<u8>> {
+        let header = self.directory.blobs.get(index);
+        let header = header.ok_or_else(|| Error::corrupt(format!("expected blob {index} in the directory")))?;
+        let end = header.at.checked_add(header.stored).and_then(|e| e.checked_add(format::CRC_BYTES as u64));
+        if end.is_none_or(|e| e > self.size) {
+            return Err(Error::corrupt(format!("expected blob {:?} inside the archive", header.name)));
+        }
+        if header.bytes > self.limits.blob_bytes as u64 {
+            return Err(Error::limit(format!(
+                "expected a blob of at most {} bytes, found {}",
+                self.limits.blob_bytes, header.bytes
+            )));
+        }
+        let stored = self.part(header.at, header.stored, || format!("blob {:?}", header.name))?;
+        let plain = if header.packed {
+            // The frame's own claim decides the allocation, so it must agree first.
+            let claimed = zstd::zstd_safe::get_frame_content_size(&stored).ok().flatten();
+            if claimed != Some(header.bytes) {
+                return Err(Error::corrupt(format!("expected a frame of {} bytes, found {claimed:?}", header.bytes)));
+            }
+            zstd::bulk::decompress(&stored, header.bytes as usize)
+                .map_err(|e| Error::corrupt(format!("blob {:?}: expected a Zstandard frame: {e}", header.name)))?
+        } else {
+            stored
+        };
+        if plain.len() as u64 != header.bytes {
+            return Err(Error::corrupt(format!("expected {} bytes, found {}", header.bytes, plain.len())));
+        }
+        Ok(plain)
+    }
+    /// Decodes an array into memory. Errors: `LimitExceeded` above the limit for arrays, and as [`Archive::read_into`].
+    pub fn read(&self, name: &str) -> Result<Array> {
+        let shape = self.find(name)?.1.grid()?.shape();
+        self.read_region(name, &Region::all(shape))
+    }
+    /// Decodes a rectangle of an array; only blocks that touch it are read.
+    pub fn read_region(&self, name: &str, region: &Region) -> Result<Array> {
+        let (_, header) = self.find(name)?;
+        let bytes = region.shape().len().saturating_mul(header.dtype.size());
+        if bytes > self.limits.array_bytes {
+            return Err(Error::limit(format!(
+                "expected at most {} bytes, found an array of {bytes}",
+                self.limits.array_bytes
+            )));
+        }
+        let mut out = Array::zeros(header.dtype, region.shape())?;
+        self.read_into(name, region, &mut out, None)?;
+        Ok(out)
+    }
+    /// Decodes a rectangle of an array block by block; `sink` sees indices counted from the rectangle's origin. `progress` is
+    /// called with the bytes decoded. Errors: `Corrupt`, `Truncated`, `Unsupported`, `LimitExceeded`, `Io`, those of `sink`.
+    pub fn read_into(
+        &self,
+        name: &str,
+        region: &Region,
+        sink: &mut dyn Sink,
+        progress: Option<&(dyn Fn(u64) + Sync)>,
+    ) -> Result<()> {
+        let (number, header) = self.find(name)?;
+        let place = |e: Error| e.at(format!("array {name:?}"));
+        let grid = header.grid().map_err(place)?;
+        Region::new(&grid.shape(), region.origin(), &region.shape())?;
+        let decoder = self.decoder(number, header, &grid).map_err(place)?;
+        let kinds =
+            Kinds::new(&decoder.chains, &decoder.shared, &grid, header.dtype).map_err(not_the_caller).map_err(place)?;
+        let touched: Vec<usize> = grid.touching(region).collect();
+        for batch in touched.chunks(rayon::current_num_threads() * 2) {
+            let decode = |&i: &usize| -> Result<(Region, Buffer)> {
+                let values = decoder.block(self, &kinds, i).map_err(|e| e.at(format!("array {name:?}: block {i}")))?;
+                let covered = grid.region(i);
+                let shared = covered.intersect(region).unwrap_or(covered);
+                if shared == covered {
+                    return Ok((shared, values));
+                }
+                let block = Array::new(covered.shape(), values)?;
+                Ok((shared, block.view().gather(&shared.relative_to(covered.origin()))?))
+            };
+            let done: Vec<_> = batch.par_iter().map(decode).collect::<Result<_>>()?;
+            for (part, values) in &done {
+                sink.write(&part.relative_to(region.origin()), values.as_slice())?;
+                if let Some(p) = progress {
+                    p((values.len() * header.dtype.size()) as u64);
+                }
+            }
+        }
+        Ok(())
+    }
+    fn decoder(&self, number: usize, header: &ArrayHeader, grid: &Grid) -> Result<Decoder> {
+        let parts = self.parts.get(number).cloned().unwrap_or_default();
+        if grid.block().len().saturating_mul(header.dtype.size()) > self.limits.block_bytes {
+            return Err(Error::limit(format!(
+                "expected blocks of at most {} bytes, found {}",
+                self.limits.block_bytes,
+                grid.block()
+            )));
+        }
+        let chains =
+            header.chains.iter().map(|c| Chain::from_json(c).map_err(not_the_caller)).collect::<Result<Vec<_>>>()?;
+        let read =
+            |&(at, n): &(u64, u64)| if n == 0 { Ok(Vec::new()) } else { self.part(at, n, || "shared part".into()) };
+        let shared = parts.shared.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let companions = header.companions.iter().map(|(used, stored)| {
+            let (earlier, _) = self.find(stored).map_err(not_the_caller)?;
+            if earlier >= number {
+                return Err(Error::corrupt(format!("expected companion {stored:?} before the array that needs it")));
+            }
+            let cached = self.companions.lock().unwrap_or_else(PoisonError::into_inner).get(stored).cloned();
+            let array = match cached {
+                Some(a) => a,
+                None => {
+                    let a = Arc::new(self.read(stored)?);
+                    self.companions.lock().unwrap_or_else(PoisonError::into_inner).insert(stored.clone(), a.clone());
+                    a
+                }
+            };
+            Ok((used.clone(), array))
+        });
+        let companions = companions.collect::<Result<Vec<_>>>()?;
+        Ok(Decoder {
+            header: header.clone(),
+            grid: *grid,
+            fill: header.fill_bits()?,
+            chains,
+            shared,
+            companions,
+            blocks: parts.blocks,
+        })
+    }
+}
+
+/// What is needed to decode the blocks of one array.
+struct Decoder {
+    header: ArrayHeader,
+    grid: Grid,
+    fill: Option<u64>,
+    chains: Vec<Chain>,
+    shared: Vec<Vec<u8>>,
+    companions: Vec<(String, Arc<Array>)>,
+    blocks: Vec<(u64, u64)>,
+}
+
+impl Decoder {
+    fn block(&self, archive: &Archive, kinds: &Kinds<'_>, index: usize) -> Result<Buffer> {
+        let region = self.grid.region(index);
+        let shape = region.shape();
+        let &(at, n) = self.blocks.get(index).ok_or_else(|| Error::corrupt("expected an entry in the index"))?;
+        let payload = archive.part(at, n, || "payload".into())?;
+        let mut values = Buffer::zeros(self.header.dtype, shape.len())?;
+        let task = Task {
+            criterion: &self.header.criterion,
+            hint: self.header.hint,
+            fill: self.fill,
+            measure: false,
+            origin: region.origin(),
+            companions: &self.companions,
+        };
+        decode_block(&payload, &shape, kinds.of(&shape), &task, values.as_mut())?;
+        archive.decoded.fetch_add(1, Ordering::Relaxed);
+        Ok(values)
+    }
+}
+
+/// What a caller could be blamed for elsewhere is the archive's fault here.
+fn not_the_caller(e: Error) -> Error {
+    match e.kind() {
+        crate::ErrorKind::InvalidArgument => Error::corrupt(e.message()),
+        _ => e,
+    }
+}
+
+/// The places of all parts, from the lengths in the index. Errors: `Corrupt` when they do not lie inside the archive.
+fn locate(directory: &Directory, index: &[u8], end: u64) -> Result<Vec<Parts>> {
+    let mut r = ByteReader::new(index);
+    let mut all = Vec::new();
+    for header in &directory.arrays {
+        let place = |e: Error| e.at(format!("array {:?}", header.name));
+        let grid = header.grid().map_err(place)?;
+        let mut at = header.at;
+        let mut next = |r: &mut ByteReader<'_>| -> Result<(u64, u64)> {
+            let n = r.varint()?;
+            let from = at;
+            if n > 0 {
+                let to = at.checked_add(n).and_then(|e| e.checked_add(format::CRC_BYTES as u64)).filter(|&e| e <= end);
+                at = to.ok_or_else(|| {
+                    Error::corrupt(format!("expected a part inside the archive, found one of {n} bytes at {from}"))
+                })?;
+            }
+            Ok((from, n))
+        };
+        let mut parts = Parts::default();
+        for _ in &header.chains {
+            parts.shared.push(next(&mut r).map_err(place)?);
+        }
+        // Every block has an entry of at least one byte, so the index bounds how many there are.
+        if grid.len() > r.remaining() {
+            return Err(place(Error::corrupt(format!(
+                "expected {} blocks in the index, found at most {}",
+                grid.len(),
+                r.remaining()
+            ))));
+        }
+        for _ in 0..grid.len() {
+            parts.blocks.push(next(&mut r).map_err(place)?);
+        }
+        all.push(parts);
+    }
+    r.end()?;
+    Ok(all)
+}

@@ -1,0 +1,395 @@
+//! Writes archives, in one pass over the output.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rayon::prelude::*;
+use serde_json::{Map, Value};
+
+use super::directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role};
+use super::format;
+use super::plan::Plan;
+use crate::array::{Array, DType, Grid, Region, Shape, Sink, Source};
+use crate::bits::{crc32c, put_varint};
+use crate::bound::{Criterion, Term};
+use crate::codec::{encode_block, BlockReport, BoundChain, Candidate, Chain, Outcome, Spec, StageBytes, Task};
+use crate::error::{Error, Result};
+
+/// How an array is to be stored.
+pub struct ArrayOptions<'a> {
+    /// The bound, resolved.
+    pub plan: &'a Plan,
+    /// The chains each block may choose from; the smallest payload wins. Empty: blocks are stored losslessly.
+    pub chains: Vec<Chain>,
+    /// The extents of inner blocks; `None` for the default.
+    pub block: Option<Vec<usize>>,
+    /// Decode every block and report errors exactly, even where a codec claims its bound.
+    pub measure: bool,
+    /// What the array is to its file.
+    pub role: Role,
+    /// Kept in the directory.
+    pub attributes: Map<String, Value>,
+    /// Names of companions as the chains use them, paired with their names in this archive.
+    pub companions: Vec<(String, String)>,
+    /// Keep the decoded array for arrays that name it as a companion.
+    pub keep: bool,
+    /// Called with the bytes of input that were dealt with.
+    pub progress: Option<&'a (dyn Fn(u64) + Sync)>,
+}
+
+/// What became of an array.
+#[derive(Clone, Debug)]
+pub struct ArrayReport {
+    /// The header as stored.
+    pub header: ArrayHeader,
+    /// Bytes before.
+    pub raw_bytes: u64,
+    /// Bytes of its parts with their checksums, and of its index.
+    pub bytes: u64,
+    /// Bytes by stage.
+    pub stages: StageBytes,
+    /// Bytes shared by all blocks of a chain.
+    pub shared_bytes: u64,
+    /// How many blocks were stored in which way, by name.
+    pub outcomes: Vec<(String, usize)>,
+    /// Points that are neither special nor fill.
+    pub valid: u64,
+    /// Largest error over the valid points.
+    pub max_error: f64,
+    /// Sum of squared errors over the valid points.
+    pub square_error: f64,
+    /// Range of the valid values.
+    pub value_range: f64,
+    /// Points that chains left outside the bound.
+    pub corrected: u64,
+    /// Whether errors were measured on decoded values.
+    pub measured: bool,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+impl ArrayReport {
+    /// Bytes before over bytes after.
+    pub fn ratio(&self) -> f64 {
+        self.raw_bytes as f64 / self.bytes.max(1) as f64
+    }
+    /// Peak signal-to-noise ratio in decibels against the value range; infinite without error.
+    pub fn psnr(&self) -> f64 {
+        let mse = self.square_error / self.valid.max(1) as f64;
+        if mse > 0.0 {
+            20.0 * libm::log10(self.value_range / mse.sqrt())
+        } else {
+            f64::INFINITY
+        }
+    }
+}
+
+/// Writes an archive part by part; [`ArchiveWriter::finish`] completes it.
+pub struct ArchiveWriter<W: Write> {
+    out: W,
+    at: u64,
+    directory: Directory,
+    index: Vec<u8>,
+    kept: Vec<(String, Arc<Array>)>,
+}
+
+/// One pass over all blocks.
+struct Pass {
+    payloads: Vec<Vec<u8>>,
+    reports: Vec<BlockReport>,
+}
+
+impl<W: Write> ArchiveWriter<W> {
+    /// Begins an archive. Errors: `Io`.
+    pub fn new(mut out: W) -> Result<Self> {
+        let header = format::header();
+        out.write_all(&header)?;
+        let generator = concat!("fieldpress ", env!("CARGO_PKG_VERSION")).to_string();
+        let directory = Directory { generator, ..Directory::default() };
+        Ok(ArchiveWriter { out, at: header.len() as u64, directory, index: Vec::new(), kept: Vec::new() })
+    }
+    fn part(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes)?;
+        self.out.write_all(&crc32c(bytes).to_le_bytes())?;
+        self.at += (bytes.len() + format::CRC_BYTES) as u64;
+        Ok(())
+    }
+    /// Adds verbatim bytes and returns their number in the directory. Errors: `Io`.
+    pub fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<usize> {
+        let packed = zstd::bulk::compress(bytes, 12)?;
+        let smaller = packed.len() < bytes.len();
+        let stored = if smaller { packed.as_slice() } else { bytes };
+        let header = BlobHeader {
+            name: name.into(),
+            bytes: bytes.len() as u64,
+            packed: smaller,
+            at: self.at,
+            stored: stored.len() as u64,
+        };
+        self.part(stored)?;
+        self.directory.blobs.push(header);
+        Ok(self.directory.blobs.len() - 1)
+    }
+    /// Adds a file that can be put together from arrays and a blob already added or to be added.
+    pub fn put_file(&mut self, file: FileHeader) {
+        self.directory.files.push(file);
+    }
+    /// Adds an array. Errors: `InvalidArgument` for a name that is taken, a block that does not fit, a companion that was not
+    /// kept, a chain that cannot handle the array; those of the source; `Io`.
+    pub fn put_array(&mut self, name: &str, source: &dyn Source, options: ArrayOptions<'_>) -> Result<ArrayReport> {
+        let started = Instant::now();
+        let begun = self.at;
+        if self.directory.arrays.iter().any(|a| a.name == name) {
+            return Err(Error::invalid(format!("expected a new array name, found {name:?} again")));
+        }
+        let (dtype, shape) = (source.dtype(), source.shape());
+        let block = match &options.block {
+            Some(b) => Shape::new(b)?,
+            None => Grid::default_block(&shape),
+        };
+        let grid = Grid::new(shape, &block)?;
+        let companions = self.companions(&options.companions)?;
+        let plan = options.plan;
+        let shared = options.chains.iter().map(|c| c.prepare(source, &plan.hint)).collect::<Result<Vec<_>>>()?;
+        let kinds = Kinds::new(&options.chains, &shared, &grid, dtype)?;
+        let at = self.at;
+        for s in shared.iter().filter(|s| !s.is_empty()) {
+            self.part(s)?;
+        }
+        let mut lengths: Vec<u64> = shared.iter().map(|s| s.len() as u64).collect();
+
+        let run = Run { source, grid: &grid, kinds: &kinds, companions: &companions, plan, options: &options };
+        let mut totals = Totals::default();
+        let mut kept = if options.keep { Some(Array::zeros(dtype, shape)?) } else { None };
+        let hint = if let Some(limit) = plan.criterion.square_sum.filter(|_| !plan.criterion.is_exact()) {
+            let (hint, pass) = run.search(limit)?;
+            for (payload, report) in pass.payloads.iter().zip(&pass.reports) {
+                totals.add(report);
+                lengths.push(payload.len() as u64);
+                self.part(payload)?;
+            }
+            if let Some(k) = &mut kept {
+                run.keep(0..grid.len(), &pass.payloads, &hint, k)?;
+            }
+            hint
+        } else {
+            let batch = rayon::current_num_threads() * 2;
+            for start in (0..grid.len()).step_by(batch) {
+                let range = start..grid.len().min(start + batch);
+                let pass = run.pass(range.clone(), &plan.hint, &plan.criterion, options.measure)?;
+                if let Some(k) = &mut kept {
+                    run.keep(range, &pass.payloads, &plan.hint, k)?;
+                }
+                for (payload, report) in pass.payloads.iter().zip(&pass.reports) {
+                    totals.add(report);
+                    lengths.push(payload.len() as u64);
+                    self.part(payload)?;
+                }
+            }
+            plan.hint
+        };
+
+        let header = ArrayHeader {
+            name: name.into(),
+            dtype,
+            shape: shape.to_vec(),
+            block: block.to_vec(),
+            chains: options.chains.iter().map(Chain::to_json).collect(),
+            bound: plan.bound.clone(),
+            criterion: plan.criterion.clone(),
+            hint,
+            fill: plan.stats.fill.map(|f| format!("{f:#x}")),
+            role: options.role,
+            attributes: options.attributes,
+            companions: options.companions.clone(),
+            at,
+        };
+        let index_start = self.index.len();
+        lengths.iter().for_each(|&n| put_varint(&mut self.index, n));
+        if let Some(k) = kept {
+            self.kept.push((name.into(), Arc::new(k)));
+        }
+        self.directory.arrays.push(header.clone());
+        let outcome = |(o, n): (Outcome, usize)| {
+            let name = match o {
+                Outcome::Plain => "plain".to_string(),
+                Outcome::Packed => "packed".to_string(),
+                Outcome::Constant => "constant".to_string(),
+                Outcome::Chain(i) => options.chains.get(i).map(Chain::name).unwrap_or_default(),
+            };
+            (name, n)
+        };
+        Ok(ArrayReport {
+            raw_bytes: header.raw_bytes(),
+            header,
+            bytes: self.at - begun + (self.index.len() - index_start) as u64,
+            stages: totals.stages,
+            shared_bytes: shared.iter().map(|s| s.len() as u64).sum(),
+            outcomes: totals.outcomes.into_iter().map(outcome).collect(),
+            valid: totals.valid,
+            max_error: totals.max_error,
+            square_error: totals.square_error,
+            value_range: plan.stats.range_down(),
+            corrected: totals.corrected,
+            measured: totals.measured,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+    fn companions(&self, names: &[(String, String)]) -> Result<Vec<(String, Arc<Array>)>> {
+        let find = |(used, stored): &(String, String)| {
+            let found = self.kept.iter().find(|(n, _)| n == stored);
+            found.map(|(_, a)| (used.clone(), a.clone())).ok_or_else(|| {
+                Error::invalid(format!(
+                    "expected companion {stored:?} to be stored and kept before, found no such array"
+                ))
+            })
+        };
+        names.iter().map(find).collect()
+    }
+    /// Completes the archive and returns the output. Errors: `Io`.
+    pub fn finish(mut self) -> Result<W> {
+        let text = serde_json::to_string(&self.directory)
+            .map_err(|e| Error::invalid(format!("expected a directory that can be written: {e}")))?;
+        self.out.write_all(&format::tail(&text, &self.index)?)?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+/// The chains, bound to each block shape that occurs: at most 2^rank of them.
+pub(super) struct Kinds<'a>(Vec<(Shape, Vec<BoundChain<'a>>)>);
+
+impl<'a> Kinds<'a> {
+    pub(super) fn new(chains: &'a [Chain], shared: &[Vec<u8>], grid: &Grid, dtype: DType) -> Result<Kinds<'a>> {
+        let mut kinds: Vec<(Shape, Vec<BoundChain<'a>>)> = Vec::new();
+        for shape in grid.block_shapes() {
+            kinds.push((shape, Kinds::one(chains, shared, &shape, dtype)?));
+        }
+        Ok(Kinds(kinds))
+    }
+    /// The chains, bound to one block shape.
+    pub(super) fn one(
+        chains: &'a [Chain],
+        shared: &[Vec<u8>],
+        shape: &Shape,
+        dtype: DType,
+    ) -> Result<Vec<BoundChain<'a>>> {
+        let spec = Spec { dtype, shape: *shape };
+        let shared = |i: usize| shared.get(i).map_or(&[][..], Vec::as_slice);
+        chains.iter().enumerate().map(|(i, c)| c.bind(shared(i), &spec)).collect()
+    }
+    pub(super) fn of(&self, shape: &Shape) -> &[BoundChain<'a>] {
+        self.0.iter().find(|(s, _)| s == shape).map_or(&[], |(_, c)| c)
+    }
+}
+
+#[derive(Default)]
+struct Totals {
+    stages: StageBytes,
+    outcomes: Vec<(Outcome, usize)>,
+    valid: u64,
+    max_error: f64,
+    square_error: f64,
+    corrected: u64,
+    measured: bool,
+    any: bool,
+}
+
+impl Totals {
+    fn add(&mut self, r: &BlockReport) {
+        self.stages.add(&r.stages);
+        match self.outcomes.iter_mut().find(|(o, _)| *o == r.outcome) {
+            Some((_, n)) => *n += 1,
+            None => self.outcomes.push((r.outcome, 1)),
+        }
+        self.valid += r.valid;
+        self.max_error = self.max_error.max(r.max_error);
+        self.square_error += r.square_error;
+        self.corrected += r.corrected;
+        self.measured = r.measured && (self.measured || !self.any);
+        self.any = true;
+    }
+}
+
+/// Everything a pass over blocks needs.
+struct Run<'a> {
+    source: &'a dyn Source,
+    grid: &'a Grid,
+    kinds: &'a Kinds<'a>,
+    companions: &'a [(String, Arc<Array>)],
+    plan: &'a Plan,
+    options: &'a ArrayOptions<'a>,
+}
+
+impl Run<'_> {
+    fn task<'b>(&'b self, region: &'b Region, hint: &Term, criterion: &'b Criterion, measure: bool) -> Task<'b> {
+        Task {
+            criterion,
+            hint: *hint,
+            fill: self.plan.stats.fill,
+            measure,
+            origin: region.origin(),
+            companions: self.companions,
+        }
+    }
+    fn pass(&self, range: std::ops::Range<usize>, hint: &Term, criterion: &Criterion, measure: bool) -> Result<Pass> {
+        let one = |i: usize| -> Result<(Vec<u8>, BlockReport)> {
+            let region = self.grid.region(i);
+            let values = self.source.read(&region)?;
+            let chains = self.kinds.of(&region.shape());
+            let candidates: Vec<Candidate<'_>> =
+                chains.iter().enumerate().map(|(index, chain)| Candidate { index, chain }).collect();
+            let mut payload = Vec::new();
+            let task = self.task(&region, hint, criterion, measure);
+            let report = encode_block(values.as_slice(), &region.shape(), &candidates, &task, &mut payload)?;
+            if let Some(p) = self.options.progress {
+                p((values.len() * values.dtype().size()) as u64);
+            }
+            Ok((payload, report))
+        };
+        let done: Vec<_> = range.into_par_iter().map(one).collect::<Result<_>>()?;
+        let (payloads, reports) = done.into_iter().unzip();
+        Ok(Pass { payloads, reports })
+    }
+    /// Passes over all blocks with tolerances such that the sum of squared errors comes close to `limit` from below. The last
+    /// resort is the tolerance that is sufficient at every point.
+    fn search(&self, limit: f64) -> Result<(Term, Pass)> {
+        let mut hint = self.plan.hint;
+        let mut best: Option<(Term, Pass, f64)> = None;
+        for _ in 0..6 {
+            let pass = self.pass(0..self.grid.len(), &hint, &self.plan.criterion, true)?;
+            let sum: f64 = pass.reports.iter().map(|r| r.square_error).sum();
+            if sum <= limit && best.as_ref().is_none_or(|(.., b)| *b < sum) {
+                best = Some((hint, pass, sum));
+            }
+            let capped = hint.abs >= self.plan.hint.abs && !self.plan.criterion.terms.is_empty();
+            if sum <= limit && (sum >= 0.93 * limit || capped || sum == 0.0 && best.is_some()) {
+                break;
+            }
+            if !sum.is_finite() {
+                break;
+            }
+            hint.abs *= (limit / sum).sqrt().clamp(0.05, 8.0) * 0.99;
+        }
+        if let Some((hint, pass, _)) = best {
+            return Ok((hint, pass));
+        }
+        let hint = self.plan.safe_hint();
+        let mut criterion = self.plan.criterion.clone();
+        criterion.terms.push(hint);
+        let pass = self.pass(0..self.grid.len(), &hint, &criterion, true)?;
+        Ok((hint, pass))
+    }
+    fn keep(&self, range: std::ops::Range<usize>, payloads: &[Vec<u8>], hint: &Term, out: &mut Array) -> Result<()> {
+        for (i, payload) in range.zip(payloads) {
+            let region = self.grid.region(i);
+            let shape = region.shape();
+            let mut values = crate::array::Buffer::zeros(out.dtype(), shape.len())?;
+            let task = self.task(&region, hint, &self.plan.criterion, false);
+            crate::codec::decode_block(payload, &shape, self.kinds.of(&shape), &task, values.as_mut())?;
+            out.write(&region, values.as_slice())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! L1: predictors. They know nothing of bounds or bytes.
+
+pub mod interpolation;
+pub mod lorenzo;
+pub mod magnitude;

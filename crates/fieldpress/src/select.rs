@@ -1,0 +1,122 @@
+//! Chooses chains for an array: a few candidates by the kind of bound, tried on sample blocks, the smallest kept.
+
+use std::str::FromStr;
+
+use rayon::prelude::*;
+
+use crate::array::{DType, Grid, Region, Shape, Source};
+use crate::codec::registry;
+use crate::codec::{encode_block, BoundChain, Candidate, Chain, Spec, Task};
+use crate::container::Plan;
+use crate::error::{Error, Result};
+
+/// How much effort goes into small files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// Speed first.
+    Fast,
+    /// Good ratios at good speed.
+    #[default]
+    Balanced,
+    /// Every candidate on every block, the smallest kept.
+    Best,
+}
+
+impl FromStr for Tier {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Tier> {
+        match s {
+            "fast" => Ok(Tier::Fast),
+            "balanced" => Ok(Tier::Balanced),
+            "best" => Ok(Tier::Best),
+            _ => Err(Error::invalid(format!("expected a tier (fast balanced best), found {s:?}"))),
+        }
+    }
+}
+
+/// Values of one sample, and how many samples: enough for contexts to settle, few enough to cost little.
+const SAMPLE: usize = 1 << 16;
+const SAMPLES: usize = 4;
+
+/// The chains for one array. With [`Tier::Best`] all candidates are returned, and each block takes the smallest; else the
+/// one that is smallest on samples.
+pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>> {
+    let names = candidates(source.dtype(), plan, tier);
+    let chains = names.iter().map(|n| Chain::parse(n)).collect::<Result<Vec<_>>>()?;
+    if chains.len() <= 1 || tier == Tier::Best || source.shape().is_empty() {
+        return Ok(chains);
+    }
+    let regions = samples(&source.shape())?;
+    let sizes = chains.par_iter().map(|c| {
+        let mut total = 0;
+        for region in &regions {
+            let values = source.read(region)?;
+            let spec = Spec { dtype: source.dtype(), shape: region.shape() };
+            let shared = Vec::new();
+            let bound: BoundChain<'_> = match c.bind(&shared, &spec) {
+                Ok(b) => b,
+                Err(_) => return Ok(u64::MAX),
+            };
+            let task = Task {
+                criterion: &plan.criterion,
+                hint: plan.hint,
+                fill: plan.stats.fill,
+                measure: false,
+                origin: region.origin(),
+                companions: &[],
+            };
+            let mut payload = Vec::new();
+            let one = [Candidate { index: 0, chain: &bound }];
+            total += encode_block(values.as_slice(), &region.shape(), &one, &task, &mut payload)?.stages.total();
+        }
+        Ok(total)
+    });
+    let sizes = sizes.collect::<Result<Vec<u64>>>()?;
+    let best = sizes.iter().enumerate().min_by_key(|(_, &s)| s).map_or(0, |(i, _)| i);
+    Ok(chains.into_iter().nth(best).into_iter().collect())
+}
+
+/// Chains worth trying, as text; those this build does not have are left out.
+fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
+    let hint = plan.hint;
+    let names: Vec<String> = if hint.is_exact() || (!dtype.is_float() && hint.rel == 0.0 && hint.abs < 1.0) {
+        match tier {
+            Tier::Fast => vec!["shuffle+lz4".into()],
+            Tier::Balanced => vec!["pco".into(), "shuffle+zstd".into(), "zstd".into()],
+            Tier::Best => ["pco", "shuffle+zstd:level=12", "zstd:level=12", "lorenzo"].map(String::from).to_vec(),
+        }
+    } else if hint.rel > 0.0 {
+        // A relative tolerance becomes an absolute one in the logarithm. Below the scale the map is linear.
+        let floor = if hint.abs > 0.0 { hint.abs / hint.rel } else { plan.stats.min_nonzero };
+        let log = |codec: &str| format!("log:scale={floor:e}+{codec}");
+        match tier {
+            Tier::Fast => vec![log("lorenzo")],
+            _ => ["interp", "lorenzo", "dwt"].map(log).to_vec(),
+        }
+    } else {
+        match tier {
+            Tier::Fast => vec!["lorenzo".into()],
+            _ => ["interp", "dwt", "lorenzo"].map(String::from).to_vec(),
+        }
+    };
+    let known = |n: &String| n.split('+').all(|s| registry::find(s.split(':').next().unwrap_or(s)).is_ok());
+    names.into_iter().filter(known).collect()
+}
+
+/// Up to [`SAMPLES`] rectangles of about [`SAMPLE`] values, spread over the array; all of it when it is small.
+fn samples(shape: &Shape) -> Result<Vec<Region>> {
+    if shape.len() <= SAMPLE * SAMPLES {
+        return Ok(vec![Region::all(*shape)]);
+    }
+    let mut block = shape.to_vec();
+    while block.iter().product::<usize>() > SAMPLE {
+        // Halve the longest axis.
+        if let Some(longest) = block.iter_mut().max() {
+            *longest = longest.div_ceil(2);
+        }
+    }
+    let grid = Grid::new(*shape, &block)?;
+    let n = grid.len();
+    // The odd eighths, so that edges and the centre plane are not all there is.
+    Ok((0..SAMPLES).map(|i| grid.region((2 * i + 1) * n / (2 * SAMPLES))).collect())
+}
