@@ -2,7 +2,8 @@
 //! `cargo run --release --example entropy_speed [symbols]`.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use fieldpress::entropy::{decode_all, encode_classes, BinaryDecoder, BinaryEncoder, Bit, IntModel, RansDecoder};
+use fieldpress::entropy::{decode_all, decode_planes, encode_classes, encode_planes};
+use fieldpress::entropy::{BinaryDecoder, BinaryEncoder, Bit, IntModel, RansDecoder};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
@@ -160,5 +161,19 @@ fn main() {
         });
         assert_eq!(out, symbols);
         row(&format!("rans, class from last symbol, {scale}"), n, h, bytes.len(), e, d);
+    }
+
+    for scale in [0.2, 3.0] {
+        let shape = [n / 4096, 64, 64];
+        let (mags, signs): (Vec<u32>, Vec<bool>) =
+            (0..n / 4096 * 4096).map(|_| rng.laplace(scale)).map(|v| (v.unsigned_abs(), v < 0)).unzip();
+        let symbols: Vec<i32> =
+            mags.iter().zip(&signs).map(|(&m, &s)| if s { -(m as i32) } else { m as i32 }).collect();
+        let h = entropy(&symbols, &vec![0; symbols.len()]);
+        let (e, bytes) = time(|| encode_planes(&mags, &signs, &shape, 0));
+        let (mut m, mut s) = (vec![0u32; mags.len()], vec![false; mags.len()]);
+        let (d, _) = time(|| decode_planes(&bytes, &shape, 0, &mut m, &mut s).unwrap());
+        assert!(m == mags && s == signs);
+        row(&format!("bit planes, laplace {scale}"), mags.len(), h, bytes.len(), e, d);
     }
 }

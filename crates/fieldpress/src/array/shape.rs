@@ -148,6 +148,15 @@ impl Region {
         }
         Some(Region { origin, shape: self.shape.with(dims) })
     }
+    /// The same rectangle with its axes in the order `axes`, a permutation of `0..rank`.
+    pub(crate) fn permuted(&self, axes: &[usize]) -> Region {
+        let mut out = *self;
+        for (k, &a) in axes.iter().enumerate().take(self.shape.rank()) {
+            out.origin[k] = self.origin[a];
+            out.shape.dims[k] = self.shape.dims[a];
+        }
+        out
+    }
     /// The same rectangle, counted from `base`, which must not lie beyond its origin on any axis.
     pub fn relative_to(&self, base: &[usize]) -> Region {
         let mut origin = self.origin;

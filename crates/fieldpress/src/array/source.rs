@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::buffer::{Array, Buffer, Slice};
 use super::dtype::{DType, Element};
 use super::shape::{Region, Shape};
-use super::view::for_each_row;
+use super::view::{for_each_row, View};
 use crate::dispatch;
 use crate::error::{Error, Result};
 
@@ -24,6 +24,18 @@ pub trait Source: Sync {
 pub trait Sink: Send {
     /// Stores `values`, in C order, as `region` of the array.
     fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()>;
+}
+
+impl Source for Array {
+    fn dtype(&self) -> DType {
+        self.dtype()
+    }
+    fn shape(&self) -> Shape {
+        self.shape()
+    }
+    fn read(&self, region: &Region) -> Result<Buffer> {
+        self.view().gather(region)
+    }
 }
 
 impl Sink for Array {
@@ -167,6 +179,17 @@ impl Placement {
             .try_fold(0u64, |n, (&d, &s)| n.checked_add((d as u64 - 1).checked_mul(s)?))?;
         self.offset.checked_add(reach)?.checked_add(dtype.size() as u64)
     }
+    /// The axes from the longest step to the shortest, and this placement with its axes in that order: walked so, an
+    /// array in Fortran order is read and written in runs too. `None` where C order is already that.
+    pub(crate) fn file_order(&self) -> Option<(Vec<usize>, Placement)> {
+        let mut axes: Vec<usize> = (0..self.strides.len()).collect();
+        axes.sort_by_key(|&a| std::cmp::Reverse(self.strides[a]));
+        if axes.is_sorted() {
+            return None;
+        }
+        let strides = axes.iter().map(|&a| self.strides[a]).collect();
+        Some((axes, Placement { offset: self.offset, strides, endian: self.endian }))
+    }
     /// Calls `f(byte offset, number of values)` for each longest contiguous run of `region`, in C order.
     /// Errors: whatever `f` returns first.
     pub fn runs(&self, region: &Region, dtype: DType, mut f: impl FnMut(u64, usize) -> Result<()>) -> Result<()> {
@@ -254,6 +277,23 @@ impl<R: ReadAt> Source for StridedSource<R> {
     }
     fn read(&self, region: &Region) -> Result<Buffer> {
         let region = Region::new(&self.shape, region.origin(), &region.shape())?;
+        let Some((axes, placement)) = self.placement.file_order() else {
+            return self.gather(&self.placement, &region);
+        };
+        let permuted = region.permuted(&axes);
+        let values = self.gather(&placement, &permuted)?;
+        let from = permuted.shape().strides();
+        let mut strides = vec![0; axes.len()];
+        for (&a, &s) in axes.iter().zip(&from) {
+            strides[a] = s as isize;
+        }
+        View::strided(values.as_slice(), region.shape(), &strides, 0)?.gather(&Region::all(region.shape()))
+    }
+}
+
+impl<R: ReadAt> StridedSource<R> {
+    /// The values of `region`, which lies inside the array, in the order of its axes.
+    fn gather(&self, placement: &Placement, region: &Region) -> Result<Buffer> {
         let size = self.dtype.size();
         let mut bytes = Vec::new();
         let total = region.shape().len() * size;
@@ -262,13 +302,13 @@ impl<R: ReadAt> Source for StridedSource<R> {
             .map_err(|_| Error::limit(format!("expected memory for {total} bytes, found too little")))?;
         bytes.resize(total, 0u8);
         let mut done = 0;
-        self.placement.runs(&region, self.dtype, |offset, values| {
+        placement.runs(region, self.dtype, |offset, values| {
             let n = values * size;
             let part = bytes.get_mut(done..done + n).unwrap_or_default();
             done += n;
             self.bytes.read_at(offset, part)
         })?;
-        if self.placement.endian == Endian::Big {
+        if placement.endian == Endian::Big {
             bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
         }
         Buffer::from_le_bytes(self.dtype, &bytes)
@@ -299,6 +339,26 @@ mod tests {
         let end = p.end(&shape, DType::U16).unwrap() as usize;
         bytes.truncate(end - 1);
         assert!(StridedSource::new(bytes, DType::U16, shape, p).is_err());
+    }
+
+    #[test]
+    fn fortran_order_reads_in_runs() {
+        struct Count(Vec<u8>, std::sync::atomic::AtomicUsize);
+        impl ReadAt for Count {
+            fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+                self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.0.read_at(offset, out)
+            }
+            fn size(&self) -> Result<u64> {
+                self.0.size()
+            }
+        }
+        let shape = Shape::new(&[3, 4, 5]).unwrap();
+        let p = Placement { offset: 0, strides: vec![1, 3, 12], endian: Endian::Little };
+        let s = StridedSource::new(Count((0..60).collect(), 0.into()), DType::U8, shape, p).unwrap();
+        let r = Region::new(&shape, &[0, 1, 2], &[2, 2, 3]).unwrap();
+        assert_eq!(s.read(&r).unwrap(), Buffer::U8(vec![27, 39, 51, 30, 42, 54, 28, 40, 52, 31, 43, 55]));
+        assert_eq!(s.bytes.1.load(std::sync::atomic::Ordering::Relaxed), 6);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::criterion::{Criterion, Term};
 use super::stats::Stats;
 use crate::error::{Error, Result};
 
-/// A bound on the error. `x` is an original value and `y` the decoded one; NaN, infinities, -0.0 and fill values do not
-/// count, they come back exactly.
+/// A bound on the error. `x` is an original value and `y` the decoded one. NaN, infinities and fill values do not count in
+/// ranges, norms and means; they, and -0.0, come back bit for bit.
 ///
 /// As JSON: `"lossless"`, `{"abs": 0.1}`, `{"abs_or_rel": {"abs": 1e-15, "rel": 1e-3}}`, `{"all": [...]}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -64,6 +64,9 @@ impl Block<'_> {
     /// One absolute tolerance that is sufficient for `hint` over the whole block. Under an exact hint it is a step at
     /// which approximating still pays, chosen from the data; the bounded stage codes the rest.
     pub fn uniform_tolerance(&self, hint: &Term) -> f64 {
+        if hint.rel == 0.0 && hint.abs > 0.0 {
+            return hint.abs;
+        }
         let s = crate::bound::Stats::of(self.values, None);
         let magnitude = s.max.abs().max(s.min.abs());
         let t = if hint.rel > 0.0 {

@@ -43,9 +43,11 @@ pub struct Entry {
 }
 
 /// Every method, in the order of `fieldpress list`. To add one: its file in `codecs/`, and its line here.
+#[rustfmt::skip] // one line each
 pub static REGISTRY: &[&Entry] = &[
     &c::interp::ENTRY,
     &c::lorenzo::ENTRY,
+    &c::dwt::ENTRY,
     &c::raw::ENTRY,
     &c::pco::ENTRY,
     &c::zlib::ENTRY,

@@ -30,7 +30,8 @@ impl Plan {
             (_, None, s) => s.unwrap_or(Term::FREE),
             (_, Some(limit), s) => {
                 // Errors spread evenly over [-t, t] have a mean square of t^2 / 3.
-                let t = (3.0 * limit / stats.count.max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
+                let rmse = (limit / stats.count.max(1) as f64).sqrt();
+                let t = (rmse * 3f64.sqrt()).clamp(f64::MIN_POSITIVE, f64::MAX);
                 match s {
                     Some(s) => Term { abs: s.abs.min(t), rel: if s.abs < t { s.rel } else { 0.0 } },
                     None => Term { abs: t, rel: 0.0 },

@@ -186,4 +186,11 @@ mod tests {
             decode(&[b; 64], 500, 2);
         }
     }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let bytes = encode(&values(), 3);
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (1565, 0xa419_2086));
+    }
 }

@@ -2,14 +2,17 @@
 //! any plane and a prefix of the stream gives all planes it holds whole.
 //!
 //! Source: J. M. Shapiro, "Embedded image coding using zerotrees of wavelet coefficients", 1993, with the contexts of block
-//! coding in JPEG 2000 (D. Taubman, "High performance scalable image compression with EBCOT", 2000) made magnitudes
-//! instead of significance.
+//! coding in JPEG 2000 (D. Taubman, "High performance scalable image compression with EBCOT", 2000), made of magnitudes
+//! instead of significance, and its run mode for zeros among zeros.
 //!
 //! # Format
 //!
 //! No coefficients are no bytes. Otherwise byte 0 is `P`, the number of bits of the largest magnitude, byte 1 the lowest
 //! plane coded `L`; the rest is one range-coded stream, with planes `P - 1` down to `L` (none if `P <= L`). Axes of length
-//! 1 are dropped; the last three axes that are left are `z, y, x`. In each plane `p` every coefficient, in C order, gives:
+//! 1 are dropped; the last three axes that are left are `z, y, x`, and there are no neighbours along others. Each plane `p` goes through the rows (along `x`) in C
+//! order, and each row through its segments: 16 coefficients, or what is left of the row. If a segment and all neighbours of
+//! its coefficients that are named below are 0 so far, the decision "all bits are 0" is coded first (one model); if true,
+//! that is the segment. Otherwise each coefficient gives:
 //!
 //! | its magnitude so far, `m` | decisions |
 //! |---|---|
@@ -17,8 +20,8 @@
 //! | not 0 | bit `p`, with a refinement model |
 //!
 //! `m` has the bits above `p`, and for coefficients before this one bit `p` too; outside the array it is 0.
-//! `a` is the sum of `min(m >> p, 15)` over the two neighbours on `x`; `b` the same over the neighbours on `y` and `z`.
-//! `d` is the sum over the (up to 4) neighbours `(y-1, x-1) (y-1, x+1) (y+1, x-1) (y+1, x+1)`, if there is a `y`.
+//! `a` is the sum of `min(m >> p, 15)` over the two neighbours on `x`; `b` the same over the neighbours on `y` and `z`;
+//! `d` the same over the neighbours `(y-1, x-1) (y-1, x+1) (y+1, x-1) (y+1, x+1)`, if there is a `y`.
 //!
 //! | model | chosen by |
 //! |---|---|
@@ -28,6 +31,7 @@
 
 use super::range::{BinaryDecoder, BinaryEncoder, Bit};
 use crate::error::{Error, Result};
+use std::ops::Range;
 
 /// An unsigned integer type of magnitudes: `u32` or `u64`.
 pub trait Magnitude: Copy + Default + Into<u64> {
@@ -51,186 +55,227 @@ impl Magnitude for u64 {
     }
 }
 
-/// The coder's two directions, so that one walk serves both.
-trait Coder {
-    /// Codes `bit()`, or decodes without asking for it; returns the decision.
-    fn code(&mut self, model: &mut Bit, bit: impl FnOnce() -> bool) -> bool;
+/// The two directions of coding, so that one walk serves both. Each call codes, or decodes and keeps, what it names.
+trait Direction {
+    /// Whether bit `p` is 0 in all coefficients of a range that are 0 so far.
+    fn zeros(&mut self, model: &mut Bit, p: u32, range: Range<usize>) -> bool;
+    /// Bit `p` of coefficient `i`.
+    fn bit(&mut self, model: &mut Bit, p: u32, i: usize) -> bool;
+    /// Whether coefficient `i` is negative.
+    fn sign(&mut self, model: &mut Bit, i: usize) -> bool;
 }
-impl Coder for BinaryEncoder {
+
+struct Encoding<'a, M> {
+    enc: BinaryEncoder,
+    mags: &'a [M],
+    signs: &'a [bool],
+}
+impl<M: Magnitude> Direction for Encoding<'_, M> {
     #[inline(always)]
-    fn code(&mut self, model: &mut Bit, bit: impl FnOnce() -> bool) -> bool {
-        let bit = bit();
-        self.encode(model, bit);
+    fn zeros(&mut self, model: &mut Bit, p: u32, range: Range<usize>) -> bool {
+        let all = self.mags[range].iter().fold(0, |all, &m| all | m.into()) >> p == 0;
+        self.enc.encode(model, all);
+        all
+    }
+    #[inline(always)]
+    fn bit(&mut self, model: &mut Bit, p: u32, i: usize) -> bool {
+        let bit = self.mags[i].into() >> p & 1 != 0;
+        self.enc.encode(model, bit);
         bit
     }
-}
-impl Coder for BinaryDecoder<'_> {
     #[inline(always)]
-    fn code(&mut self, model: &mut Bit, _: impl FnOnce() -> bool) -> bool {
-        self.decode(model)
+    fn sign(&mut self, model: &mut Bit, i: usize) -> bool {
+        self.enc.encode(model, self.signs[i]);
+        self.signs[i]
     }
 }
 
-const A_CLASS: [u8; 32] =
-    [0, 1, 2, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4];
+struct Decoding<'a, 'b, M> {
+    dec: BinaryDecoder<'b>,
+    mags: &'a mut [M],
+    signs: &'a mut [bool],
+}
+impl<M: Magnitude> Direction for Decoding<'_, '_, M> {
+    #[inline(always)]
+    fn zeros(&mut self, model: &mut Bit, _: u32, _: Range<usize>) -> bool {
+        self.dec.decode(model)
+    }
+    #[inline(always)]
+    fn bit(&mut self, model: &mut Bit, p: u32, i: usize) -> bool {
+        let bit = self.dec.decode(model);
+        self.mags[i] = M::from_u64(self.mags[i].into() | u64::from(bit) << p);
+        bit
+    }
+    #[inline(always)]
+    fn sign(&mut self, model: &mut Bit, i: usize) -> bool {
+        self.signs[i] = self.dec.decode(model);
+        self.signs[i]
+    }
+}
+
+/// Coefficients of a segment.
+const SEGMENT: usize = 16;
 
 struct Models {
-    significance: [[[Bit; 3]; 6]; 5],
+    zeros: Bit,
+    /// By class of `a`, then `3 * class of b + class of d`.
+    significance: [[Bit; 18]; 5],
     sign: [[Bit; 3]; 3],
     refinement: [[Bit; 3]; 3],
 }
 
-/// What is known of the coefficients so far, with a border of zeros that rows and planes share.
-struct Known<M> {
-    mags: Vec<M>,
+/// What is known of the coefficients so far, with a border of zeros that rows and slabs share.
+struct Walk {
+    /// `min(m >> p, 15)`.
+    levels: Vec<u8>,
     /// -1, 1, or 0 while not significant.
     signs: Vec<i8>,
-    /// Lengths of the last three axes and of all others together.
-    outer: usize,
-    dims: [usize; 3],
-    /// Axes with neighbours: 1 to 3.
-    axes: usize,
-    strides: [usize; 2],
-    /// Cell of the first coefficient.
-    base: usize,
+    models: Models,
+    /// Number of slabs, the axes before the last three included, and of those that are neighbours.
+    slabs: usize,
+    depth: usize,
+    height: usize,
+    width: usize,
+    /// Cells from one slab, and one row, to the next.
+    slab: usize,
+    row: usize,
 }
 
-impl<M: Magnitude> Known<M> {
-    /// Errors: `InvalidArgument` when `shape` has not `len` elements.
+impl Walk {
+    /// Errors: `InvalidArgument` when `shape` has not `len` elements, or there is no memory for it.
     fn new(shape: &[usize], len: usize) -> Result<Self> {
         if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
             return Err(Error::invalid(format!("bit planes: expected {len} elements, found the shape {shape:?}")));
         }
-        let mut dims = [1; 3];
-        let mut axes = 0;
-        let mut outer = 1;
-        for &d in shape.iter().rev().filter(|d| **d != 1) {
-            if axes < 3 {
-                dims[2 - axes] = d;
-                axes += 1;
-            } else {
-                outer *= d;
+        // Nothing is walked if there is nothing, whatever the other axes say.
+        let mut axes = shape.iter().rev().copied().filter(|d| *d != 1 && len > 0);
+        let [width, height, depth] = [0; 3].map(|_: i32| axes.next().unwrap_or(1));
+        let slabs = if len > 0 { depth * axes.product::<usize>() } else { 0 };
+        let too_large = || Error::invalid(format!("bit planes: the shape {shape:?} is too large"));
+        let row = width + 1;
+        // Without neighbours on `y` there are no rows of zeros between.
+        let slab = if height > 1 { (height + 1).checked_mul(row) } else { Some(row) };
+        let cells =
+            slab.and_then(|n| n.checked_mul(slabs)).and_then(|n| n.checked_add(row + 1)).ok_or_else(too_large)?;
+        let (mut levels, mut signs) = (Vec::new(), Vec::new());
+        levels.try_reserve_exact(cells).map_err(|_| too_large())?;
+        signs.try_reserve_exact(cells).map_err(|_| too_large())?;
+        levels.resize(cells, 0);
+        signs.resize(cells, 0);
+        let new = Bit::new();
+        let models =
+            Models { zeros: new, significance: [[new; 18]; 5], sign: [[new; 3]; 3], refinement: [[new; 3]; 3] };
+        let slab = slab.unwrap_or(row);
+        Ok(Walk { levels, signs, models, slabs, depth, height, width, slab, row })
+    }
+
+    /// Codes plane `p` of all coefficients.
+    fn plane(&mut self, coder: &mut impl Direction, p: u32) {
+        for level in &mut self.levels {
+            *level = (*level * 2).min(15);
+        }
+        let none = vec![0u8; self.width + 2];
+        let mut side = vec![(0u8, 0u8); self.width];
+        let mut i = 0;
+        for z in 0..self.slabs {
+            for y in 0..self.height {
+                // The cell before the row's first.
+                let at = self.row * usize::from(self.height > 1) + z * self.slab + y * self.row;
+                let line =
+                    |start: Option<usize>| start.and_then(|s| self.levels.get(s..s + self.width + 2)).unwrap_or(&none);
+                let flat = self.height == 1;
+                let north = line(at.checked_sub(self.row).filter(|_| !flat));
+                let south = line(Some(at + self.row).filter(|_| !flat));
+                let above = line(at.checked_sub(self.slab).filter(|_| z % self.depth > 0));
+                let below = line(Some(at + self.slab).filter(|_| (z + 1) % self.depth > 0));
+                let busy = sides(&mut side, north, south, above, below);
+                self.code_row(coder, p, at, i, &side, busy);
+                i += self.width;
             }
         }
-        let too_large = || Error::invalid(format!("bit planes: the shape {shape:?} is too large"));
-        let row = dims[2].checked_add(1).ok_or_else(too_large)?;
-        let slab = if axes > 1 { dims[1].checked_add(1).and_then(|n| n.checked_mul(row)) } else { Some(row) };
-        let slab = slab.ok_or_else(too_large)?;
-        let base = if axes > 1 { 1 + row } else { 1 };
-        let cells = slab.checked_mul(dims[0]).and_then(|n| n.checked_mul(outer));
-        let cells = cells.and_then(|n| n.checked_add(base)).ok_or_else(too_large)?;
-        // Stacked arrays follow each other directly: the neighbours on `z` of the first and last slab are not looked at.
-        let mut known = Known { mags: Vec::new(), signs: Vec::new(), outer, dims, axes, strides: [slab, row], base };
-        known.mags.try_reserve_exact(cells).map_err(|_| too_large())?;
-        known.signs.try_reserve_exact(cells).map_err(|_| too_large())?;
-        known.mags.resize(cells, M::default());
-        known.signs.resize(cells, 0);
-        Ok(known)
     }
 
-    /// Codes plane `p` of all coefficients; `get` gives magnitude and sign when encoding.
-    fn plane<C: Coder>(&mut self, coder: &mut C, models: &mut Models, p: u32, get: impl Fn(usize) -> (M, bool)) {
-        match self.axes {
-            0 | 1 => self.plane_of::<1, C>(coder, models, p, get),
-            2 => self.plane_of::<2, C>(coder, models, p, get),
-            _ => self.plane_of::<3, C>(coder, models, p, get),
-        }
-    }
-
-    fn plane_of<const AXES: usize, C: Coder>(
-        &mut self,
-        coder: &mut C,
-        models: &mut Models,
-        p: u32,
-        get: impl Fn(usize) -> (M, bool),
-    ) {
-        let [slab, row] = self.strides;
-        let [depth, height, width] = self.dims;
-        let mut coefficient = 0;
-        for z in 0..self.outer * depth {
-            for y in 0..height {
-                let first = self.base + z * slab + y * row;
-                let (near, far) = (z % depth > 0, z % depth + 1 < depth);
-                for i in first..first + width {
-                    let at = |j: usize| (self.mags[j].into() >> p).min(15) as usize;
-                    let a = at(i - 1) + at(i + 1);
-                    let (mut b, mut d) = (0, 0);
-                    if AXES > 1 {
-                        b += at(i - row) + at(i + row);
-                        d = at(i - row - 1) + at(i - row + 1) + at(i + row - 1) + at(i + row + 1);
+    /// Codes plane `p` of the row after cell `at`, whose first coefficient is `i`.
+    #[inline(always)]
+    fn code_row(&mut self, coder: &mut impl Direction, p: u32, at: usize, i: usize, side: &[(u8, u8)], busy: bool) {
+        let width = side.len();
+        let levels = &mut self.levels[at..at + width + 2];
+        let models = &mut self.models;
+        let mut x = 0;
+        while x < width {
+            let end = (x + SEGMENT).min(width);
+            let quiet = levels[x..end + 2].iter().fold(0, |all, l| all | l) == 0
+                && (!busy || side[x..end].iter().fold(0, |all, s| all | s.1) == 0);
+            if quiet && coder.zeros(&mut models.zeros, p, i + x..i + end) {
+                x = end;
+                continue;
+            }
+            for (x, &(b, class)) in (x..end).zip(&side[x..end]) {
+                let a = levels[x] + levels[x + 2];
+                let level = levels[x + 1];
+                if level == 0 {
+                    let a = [0, 1, 2, 3, 3, 4][usize::from(a).min(5)];
+                    let model = &mut models.significance[a][usize::from(class).min(17)];
+                    if coder.bit(model, p, i + x) {
+                        let j = at + x + 1;
+                        let sx = self.signs[j - 1] + self.signs[j + 1];
+                        let sy = if self.height > 1 { self.signs[j - self.row] + self.signs[j + self.row] } else { 0 };
+                        let model = &mut models.sign[(sx.signum() + 1) as usize][(sy.signum() + 1) as usize];
+                        self.signs[j] = if coder.sign(model, i + x) { -1 } else { 1 };
+                        levels[x + 1] = 1;
                     }
-                    if AXES > 2 {
-                        b += if near { at(i - slab) } else { 0 } + if far { at(i + slab) } else { 0 };
-                    }
-                    let m: u64 = self.mags[i].into();
-                    if m == 0 {
-                        let b = [0, 1, 2, 3, 3, 4, 4, 4, 4, 5][b.min(9)];
-                        let d = [0, 1, 1, 2][d.min(3)];
-                        let model = &mut models.significance[usize::from(A_CLASS[a & 31])][b][d];
-                        if coder.code(model, || get(coefficient).0.into() >> p & 1 != 0) {
-                            let side = |l: i8, r: i8| (l + r).signum() as usize;
-                            let sx = side(self.signs[i - 1], self.signs[i + 1]).wrapping_add(1);
-                            let sy = if AXES > 1 { side(self.signs[i - row], self.signs[i + row]) } else { 0 };
-                            let model = &mut models.sign[sx.min(2)][sy.wrapping_add(1).min(2)];
-                            let negative = coder.code(model, || get(coefficient).1);
-                            self.mags[i] = M::from_u64(1 << p);
-                            self.signs[i] = if negative { -1 } else { 1 };
-                        }
-                    } else {
-                        let refined = (m >> p).ilog2().saturating_sub(1).min(2) as usize;
-                        let class = [0, 0, 0, 1, 1, 1, 1, 1, 1, 2][(a + b).min(9)];
-                        let model = &mut models.refinement[refined][class];
-                        let bit = coder.code(model, || get(coefficient).0.into() >> p & 1 != 0);
-                        self.mags[i] = M::from_u64(m | u64::from(bit) << p);
-                    }
-                    coefficient += 1;
+                } else {
+                    let refined = level.ilog2().saturating_sub(1).min(2) as usize;
+                    let class = [0, 0, 0, 1, 1, 1, 1, 1, 1, 2][usize::from(a + b).min(9)];
+                    let bit = coder.bit(&mut models.refinement[refined][class], p, i + x);
+                    levels[x + 1] |= u8::from(bit);
                 }
             }
-        }
-    }
-
-    /// The first cell of each row, in C order.
-    fn rows(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.outer * self.dims[0])
-            .flat_map(move |z| (0..self.dims[1]).map(move |y| self.base + z * self.strides[0] + y * self.strides[1]))
-    }
-
-    /// Copies what is known, planes below `lowest` left out.
-    fn copy_to(&self, lowest: u32, mags: &mut [M], signs: &mut [bool]) {
-        let width = self.dims[2];
-        let rows = self.rows().zip(mags.chunks_exact_mut(width.max(1)).zip(signs.chunks_exact_mut(width.max(1))));
-        for (first, (mags, signs)) in rows {
-            let cells = self.mags[first..first + width].iter().zip(&self.signs[first..first + width]);
-            for ((m, s), (&known, &sign)) in mags.iter_mut().zip(signs).zip(cells) {
-                let v = known.into().checked_shr(lowest).unwrap_or(0).checked_shl(lowest).unwrap_or(0);
-                *m = M::from_u64(v);
-                *s = v != 0 && sign < 0;
-            }
+            x = end;
         }
     }
 }
 
-fn models() -> Models {
-    let new = Bit::new();
-    Models { significance: [[[new; 3]; 6]; 5], sign: [[new; 3]; 3], refinement: [[new; 3]; 3] }
+/// For each coefficient of a row `b`, and `3 * class of b + class of d`; from the rows around it, each with one cell more at
+/// both ends. Returns whether any of it is not 0.
+fn sides(side: &mut [(u8, u8)], north: &[u8], south: &[u8], above: &[u8], below: &[u8]) -> bool {
+    let n = side.len();
+    let (north, south) = (&north[..n + 2], &south[..n + 2]);
+    let (above, below) = (&above[1..n + 1], &below[1..n + 1]);
+    let mut busy = 0;
+    for x in 0..n {
+        let b = north[x + 1] + south[x + 1] + above[x] + below[x];
+        let d = north[x] + north[x + 2] + south[x] + south[x + 2];
+        let at_least = |v: u8, limit: u8| u8::from(v >= limit);
+        let class_b = at_least(b, 1) + at_least(b, 2) + at_least(b, 3) + at_least(b, 5) + at_least(b, 9);
+        let class = 3 * class_b + at_least(d, 1) + at_least(d, 3);
+        side[x] = (b, class);
+        busy |= class;
+    }
+    busy != 0
 }
 
 /// Codes planes `lowest_plane` and up of the coefficients with magnitudes `mags` and signs `signs` (true is negative, of no
-/// account for 0), in C order in an array of shape `shape`. A shape of another size is taken as one axis.
+/// account for 0), in C order in an array of shape `shape`. A shape of another size is taken as one axis, and signs that
+/// are missing as positive.
 pub fn encode_planes<M: Magnitude>(mags: &[M], signs: &[bool], shape: &[usize], lowest_plane: u32) -> Vec<u8> {
     debug_assert!(mags.len() == signs.len());
-    let known = Known::<M>::new(shape, mags.len()).or_else(|_| Known::new(&[mags.len()], mags.len()));
-    let (Ok(mut known), false) = (known, mags.is_empty()) else { return Vec::new() };
+    let walk = Walk::new(shape, mags.len()).or_else(|_| Walk::new(&[mags.len()], mags.len()));
+    let (Ok(mut walk), false) = (walk, mags.is_empty()) else { return Vec::new() };
+    let mut all_signs = Vec::new();
+    if signs.len() < mags.len() {
+        all_signs.extend_from_slice(signs);
+        all_signs.resize(mags.len(), false);
+    }
+    let signs = if signs.len() < mags.len() { &all_signs[..] } else { signs };
     let all = mags.iter().fold(0, |all, &m| all | m.into());
     let top = 64 - all.leading_zeros();
-    let mut enc = BinaryEncoder::new();
-    let mut models = models();
+    let mut coder = Encoding { enc: BinaryEncoder::new(), mags, signs };
     for p in (lowest_plane..top).rev() {
-        let get = |i: usize| (mags.get(i).copied().unwrap_or_default(), signs.get(i).copied().unwrap_or(false));
-        known.plane(&mut enc, &mut models, p, get);
+        walk.plane(&mut coder, p);
     }
     let mut out = vec![top as u8, lowest_plane.min(64) as u8];
-    out.extend(enc.finish());
+    out.extend(coder.enc.finish());
     out
 }
 
@@ -271,7 +316,7 @@ fn decode<M: Magnitude>(
     mags: &mut [M],
     signs: &mut [bool],
 ) -> Result<(u32, u32)> {
-    let mut known = Known::new(shape, mags.len())?;
+    let mut walk = Walk::new(shape, mags.len())?;
     if signs.len() != mags.len() {
         return Err(Error::invalid(format!("bit planes: expected {} signs, found {}", mags.len(), signs.len())));
     }
@@ -284,21 +329,27 @@ fn decode<M: Magnitude>(
     if top > M::BITS || coded > 64 {
         return Err(Error::corrupt(format!("bit planes: expected at most {} planes, found {top}", M::BITS)));
     }
+    mags.fill(M::default());
+    signs.fill(false);
     let lowest = lowest_plane.max(coded).min(top);
-    let mut dec = BinaryDecoder::new(rest);
-    let mut models = models();
+    let mut coder = Decoding { dec: BinaryDecoder::new(rest), mags, signs };
     let mut reached = top;
     while reached > lowest {
-        known.plane(&mut dec, &mut models, reached - 1, |_| (M::default(), false));
-        if !dec.is_determined() {
-            break;
+        walk.plane(&mut coder, reached - 1);
+        if !coder.dec.is_determined() {
+            // Some of this plane was made up: leave all of it out.
+            for (m, s) in coder.mags.iter_mut().zip(coder.signs) {
+                let v = (*m).into().checked_shr(reached).map_or(0, |v| v << reached);
+                *m = M::from_u64(v);
+                *s &= v != 0;
+            }
+            return Ok((lowest, reached));
         }
         reached -= 1;
     }
     if reached <= coded {
-        dec.finish()?;
+        coder.dec.finish()?;
     }
-    known.copy_to(reached, mags, signs);
     Ok((lowest, reached))
 }
 
@@ -422,5 +473,14 @@ mod tests {
             }
         }
         assert_eq!(decode_planes(&bytes, &[3, 6], 0, &mut m, &mut s).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let shape = [2usize, 6, 7, 40];
+        let (mags, signs) = coefficients(&shape, 1e5);
+        let bytes = encode_planes(&mags, &signs, &shape, 1);
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (3890, 0xa9cd_ca3e));
     }
 }

@@ -14,9 +14,10 @@
 //! | for each element of a last-axis row that does not repeat | the value, its model chosen by eight neighbours |
 //!
 //! The parts of the whole are its slices along the first axis, the parts of these their slices along the second, down to
-//! rows along the last axis (a mask of one axis is one row, without a "repeats"). The part before a part is the one at one
-//! less on the last axis of its index that is not 0; the very first part is compared with falses. The model of "repeats" is
-//! chosen by the number of indices (the first 8 apart) and by the "repeats" decided last at that level, at first false.
+//! rows along the last axis (a mask of one axis is one row, without a "repeats"). The part before a part has an index less by
+//! one on the last of its axes whose index is not 0; a part whose indices are all 0 is compared with falses. The model of
+//! "repeats" is chosen by the level (slices along the first axis are level 0; 7 and more are one) and by what "repeats" was
+//! the last time at that level, at first false.
 //!
 //! The neighbours, bit 0 first, with `x`, `y`, `z` the last, second to last and third to last index; an element outside the
 //! mask is false: `x-1`; `x-2`; `y-1`; `y-1, x-1`; `y-1, x+1`; `y-2`; `z-1`; `z-1, y+1`.
@@ -317,5 +318,12 @@ mod tests {
         }
         assert_eq!(decode_mask(&bytes, &[12, 11], &mut out).unwrap_err().kind(), ErrorKind::InvalidArgument);
         assert_eq!(decode_mask(&[1], &[0], &mut []).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let bytes = encode_mask(&ball(&[6, 9, 10, 11]), &[6, 9, 10, 11]);
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (77, 0x8960_6b52));
     }
 }

@@ -1,4 +1,4 @@
-//! Adaptive binary range coder: decisions with learnt probabilities, at a cost within a thousandth of their entropy.
+//! Adaptive binary range coder: decisions with learnt probabilities, at a cost close to their entropy.
 //!
 //! Source: G. N. N. Martin, "Range encoding: an algorithm for removing redundancy from a digitised message", 1979;
 //! probabilities adapt at the rate 1/n, the counting estimator with a floor on the rate.
@@ -7,7 +7,8 @@
 //!
 //! The stream is the base-256 expansion, most significant byte first, of a number in the final interval. All arithmetic is
 //! on integers. The coder starts with `low = 0`, `range = 2^64 - 1`; `low` and `range` refer to a window of 64 bits that
-//! moves down by 32 bits whenever `range < 2^32` (then `low` and `range` are shifted left by 32).
+//! moves down by 32 bits whenever a step leaves `range < 2^32` (then `low` and `range` are shifted left by 32); a carry out of
+//! the window goes into the bytes above it.
 //!
 //! | step | new interval |
 //! |---|---|
@@ -55,21 +56,16 @@ impl Bit {
     }
     /// The probability of true, in units of `2^-16`, within `1..=65535`.
     #[inline(always)]
-    fn p(self) -> u64 {
+    pub(super) fn p(self) -> u64 {
         u64::from(self.0 >> 16 | 1)
     }
     #[inline(always)]
-    fn update(&mut self, bit: bool) {
+    pub(super) fn update(&mut self, bit: bool) {
         let n = self.0 & 0xff;
         let q = (self.0 >> 8) as i32;
         let target = if bit { 1 << 24 } else { 0 };
         let step = (i64::from(target - q) * i64::from(RATE[n as usize])) >> 16;
         self.0 = (((q + step as i32) as u32) << 8) | (n + u32::from(n < LIMIT));
-    }
-    /// What coding `bit` would cost now, in bits.
-    pub fn cost(self, bit: bool) -> f64 {
-        let p = self.p() as f64 / 65536.0;
-        -libm::log2(if bit { p } else { 1.0 - p })
     }
 }
 
@@ -107,10 +103,15 @@ impl BinaryEncoder {
     /// Codes `bit` with the probability of `model`, which learns from it.
     #[inline(always)]
     pub fn encode(&mut self, model: &mut Bit, bit: bool) {
-        let bound = (self.range >> 16) * model.p();
+        self.encode_with(model.p(), bit);
+        model.update(bit);
+    }
+    /// Codes `bit`, which is true with the probability `p` in units of `2^-16`, within `1..=65535`.
+    #[inline(always)]
+    pub(super) fn encode_with(&mut self, p: u64, bit: bool) {
+        let bound = (self.range >> 16) * p;
         self.range = if bit { bound } else { self.range - bound };
         self.advance(if bit { 0 } else { bound });
-        model.update(bit);
     }
     /// Codes the low `n` bits of `v`, each equally likely, highest first; `n` is at most 64.
     #[inline(always)]
@@ -144,10 +145,6 @@ impl BinaryEncoder {
                 break;
             }
         }
-    }
-    /// How many bytes the stream would have if it ended now, to within 5.
-    pub fn len_estimate(&self) -> usize {
-        self.out.len() + 4
     }
     /// Ends the stream and returns its bytes.
     pub fn finish(mut self) -> Vec<u8> {
@@ -185,12 +182,18 @@ impl<'a> BinaryDecoder<'a> {
     /// The next decision; `model` learns from it.
     #[inline(always)]
     pub fn decode(&mut self, model: &mut Bit) -> bool {
-        let bound = (self.range >> 16) * model.p();
+        let bit = self.decode_with(model.p());
+        model.update(bit);
+        bit
+    }
+    /// The next decision, which is true with the probability `p`, as in [`BinaryEncoder::encode_with`].
+    #[inline(always)]
+    pub(super) fn decode_with(&mut self, p: u64) -> bool {
+        let bound = (self.range >> 16) * p;
         let bit = self.value < bound;
         self.range = if bit { bound } else { self.range - bound };
         self.value -= if bit { 0 } else { bound };
         self.renormalise();
-        model.update(bit);
         bit
     }
     /// The next `n` equally likely bits, at most 64, as written by [`BinaryEncoder::encode_direct`].
@@ -417,5 +420,12 @@ mod tests {
             let noise: Vec<u8> = (0..rng.next() % 40).map(|_| rng.next() as u8).collect();
             let _ = decode(&noise, &ops).1.finish();
         }
+    }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let bytes = encode(&operations(1, 2000, 40, true));
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (1229, 0x2819_c02a));
     }
 }

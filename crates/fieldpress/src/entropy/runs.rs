@@ -122,4 +122,11 @@ mod tests {
         let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 3];
         assert_eq!(decode_runs(&huge, &mut out).unwrap_err().kind(), ErrorKind::Corrupt);
     }
+
+    /// A change of these is a change of the format.
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let bytes: Vec<u8> = samples().iter().flat_map(|v| encode_runs(v)).collect();
+        assert_eq!((bytes.len(), crate::bits::crc32c(&bytes)), (11200, 0x4eeb_f636));
+    }
 }

@@ -59,6 +59,13 @@ impl Layout {
     pub fn derive(&mut self, offset: u64, length: u64) {
         self.derived.push((offset, length));
     }
+    /// Errors: `Corrupt` when stretches are left out, for formats that compute nothing: they would remain empty.
+    pub fn complete(self) -> Result<Layout> {
+        if self.derived.is_empty() {
+            return Ok(self);
+        }
+        Err(Error::corrupt("expected the layout of a whole file, found one with stretches left out"))
+    }
     /// The stretches the format has to compute itself.
     pub fn derived(&self) -> &[(u64, u64)] {
         &self.derived
@@ -74,10 +81,18 @@ impl Layout {
     /// The stretches `[offset, length]` of the file that no array covers. Errors: `Corrupt` when arrays overlap, or
     /// reach past the end.
     fn gaps(&self) -> Result<Vec<(u64, u64)>> {
+        // Arrays do not overlap, so together they are no larger than the file; what claims to be is refused before its places
+        // are listed.
+        let bytes = |a: &Placed| a.shape.iter().fold(a.dtype.size() as u64, |n, &d| n.saturating_mul(d as u64));
+        if self.arrays.iter().fold(0u64, |n, a| n.saturating_add(bytes(a))) > self.length {
+            return Err(Error::corrupt(format!("expected arrays that fit the {} bytes of the file", self.length)));
+        }
         let mut taken = self.derived.clone();
         for a in &self.arrays {
             let shape = Shape::new(&a.shape)?;
             let end = a.at.end(&shape, a.dtype);
+            // Values that do not fit side by side must overlap; to walk over them would take time nobody paid for.
+            let end = end.filter(|_| (shape.len() * a.dtype.size()) as u64 <= self.length);
             if end.is_none_or(|e| e > self.length) {
                 return Err(Error::corrupt(format!(
                     "expected array {:?} inside the {} bytes of the file",
@@ -85,10 +100,20 @@ impl Layout {
                 )));
             }
             let size = a.dtype.size() as u64;
-            a.at.runs(&Region::all(shape), a.dtype, |offset, n| {
+            let sorted = a.at.file_order();
+            let (region, at) = match &sorted {
+                Some((axes, at)) => (Region::all(shape).permuted(axes), at),
+                None => (Region::all(shape), &a.at),
+            };
+            at.runs(&region, a.dtype, |offset, n| {
                 match taken.last_mut() {
-                    Some(last) if last.0 + last.1 == offset => last.1 += n as u64 * size,
-                    _ => taken.push((offset, n as u64 * size)),
+                    Some(last) if last.0.checked_add(last.1) == Some(offset) => last.1 += n as u64 * size,
+                    _ => {
+                        taken
+                            .try_reserve(1)
+                            .map_err(|_| Error::limit("expected memory for the places of the arrays"))?;
+                        taken.push((offset, n as u64 * size));
+                    }
                 }
                 Ok(())
             })?;
@@ -137,6 +162,15 @@ impl Layout {
     }
     /// Writes verbatim bytes and decoded arrays to their places. Errors: `Corrupt` when they do not fit together.
     pub fn restore(&self, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
+        for a in &self.arrays {
+            let (dtype, shape) = arrays.spec(&a.name)?;
+            if dtype != a.dtype || *shape != *a.shape {
+                return Err(Error::corrupt(format!(
+                    "expected array {:?} of type {} and shape {:?}, found {dtype} and {shape:?}",
+                    a.name, a.dtype, a.shape
+                )));
+            }
+        }
         let mut rest = verbatim;
         for (offset, n) in self.gaps()? {
             let part = usize::try_from(n).ok().and_then(|n| rest.split_at_checked(n));
@@ -149,14 +183,7 @@ impl Layout {
             return Err(Error::corrupt(format!("expected the end of the verbatim bytes, found {} more", rest.len())));
         }
         for a in &self.arrays {
-            let (dtype, shape) = arrays.spec(&a.name)?;
-            if dtype != a.dtype || *shape != *a.shape {
-                return Err(Error::corrupt(format!(
-                    "expected array {:?} of type {} and shape {:?}, found {dtype} and {shape:?}",
-                    a.name, a.dtype, a.shape
-                )));
-            }
-            arrays.read_into(&a.name, &mut StridedSink { out, placement: &a.at, dtype })?;
+            arrays.read_into(&a.name, &mut StridedSink { out, placement: &a.at, dtype: a.dtype })?;
         }
         Ok(())
     }

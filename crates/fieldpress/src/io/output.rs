@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::array::{DType, Endian, Placement, ReadAt, Region, Sink, Slice};
+use crate::array::{DType, Endian, Placement, ReadAt, Region, Sink, Slice, View};
 use crate::error::{Error, Result};
 
 /// Bytes that can be written and read back at any offset. Gaps are zeros.
@@ -119,13 +119,30 @@ pub(super) struct StridedSink<'a> {
 
 impl Sink for StridedSink<'_> {
     fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()> {
-        if values.dtype() != self.dtype || values.len() != region.shape().len() {
+        let fits = self.placement.strides.len() == region.shape().rank() && values.len() == region.shape().len();
+        if values.dtype() != self.dtype || !fits {
             return Err(Error::invalid(format!("expected {} values of type {}", region.shape(), self.dtype)));
         }
+        match self.placement.file_order() {
+            None => self.put(self.placement, region, values),
+            Some((axes, placement)) => {
+                let from = region.shape().strides();
+                let strides: Vec<isize> = axes.iter().map(|&a| from[a] as isize).collect();
+                let region = region.permuted(&axes);
+                let view = View::strided(values, region.shape(), &strides, 0)?;
+                let permuted = view.gather(&Region::all(region.shape()))?;
+                self.put(&placement, &region, permuted.as_slice())
+            }
+        }
+    }
+}
+
+impl StridedSink<'_> {
+    fn put(&mut self, placement: &Placement, region: &Region, values: Slice<'_>) -> Result<()> {
         let size = self.dtype.size();
-        let bytes = file_bytes(values, self.placement.endian);
+        let bytes = file_bytes(values, placement.endian);
         let mut rest = bytes.as_slice();
-        self.placement.runs(region, self.dtype, |offset, n| {
+        placement.runs(region, self.dtype, |offset, n| {
             let (head, tail) = rest.split_at(rest.len().min(n * size));
             rest = tail;
             self.out.write_at(offset, head)

@@ -13,20 +13,23 @@ const SUMS: usize = 16 * 256;
 #[derive(Debug)]
 pub struct ClassTable([u8; SUMS]);
 
-impl Default for ClassTable {
-    fn default() -> Self {
-        ClassTable::new()
-    }
-}
+/// Class 0 for a sum of 0; then about one class per half octave, until the last class takes the rest.
+pub static CLASS_TABLE: ClassTable = ClassTable::new();
+
+/// The least sum of each class but the first.
+const EDGES: [usize; CLASSES - 1] = [1, 3, 6, 10, 15, 22, 32, 48, 72, 112, 192, 384, 1024];
 
 impl ClassTable {
-    /// Class 0 for a sum of 0; then one class per half octave of the sum in units of half a weight of 16, until the last
-    /// class takes the rest.
-    pub fn new() -> ClassTable {
-        const EDGES: [usize; CLASSES - 1] = [1, 3, 6, 10, 15, 22, 32, 48, 72, 112, 192, 384, 1024];
+    const fn new() -> ClassTable {
         let mut t = [0; SUMS];
-        for (sum, class) in t.iter_mut().enumerate() {
-            *class = EDGES.iter().filter(|&&e| sum >= e).count() as u8;
+        let mut class = 0;
+        let mut sum = 0;
+        while sum < SUMS {
+            while class < EDGES.len() && sum >= EDGES[class] {
+                class += 1;
+            }
+            t[sum] = class as u8;
+            sum += 1;
         }
         ClassTable(t)
     }

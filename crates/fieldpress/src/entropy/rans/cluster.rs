@@ -4,7 +4,7 @@
 //! costs it least, or opens its own when that saves more bits than a table costs.
 
 use super::table::{log2, Counts, Table, SCALE};
-use super::token::{raw_bits, RARE, TOKENS};
+use super::token::{RARE, TOKENS};
 
 /// Most tables a stream may have.
 pub(super) const MAX_TABLES: usize = 64;
@@ -18,23 +18,31 @@ fn xlog(x: u64) -> f64 {
     }
 }
 
-/// Counts with their total and their entropy in bits.
+/// Counts, and what is needed to compare them quickly.
 struct Cluster {
     counts: Counts,
+    /// `x log2 x` of each count and of their sum.
+    logs: [f64; TOKENS],
     total: u64,
-    bits: f64,
+    total_log: f64,
 }
 
 impl Cluster {
     fn new(counts: &Counts) -> Self {
         let total = counts.iter().map(|&c| u64::from(c)).sum();
-        let bits = xlog(total) - counts.iter().map(|&c| xlog(u64::from(c))).sum::<f64>();
-        Cluster { counts: *counts, total, bits }
+        Cluster { counts: *counts, logs: counts.map(|c| xlog(u64::from(c))), total, total_log: xlog(total) }
     }
-    /// How many bits more it takes to code both with one table than with two.
+    /// How many bits more it takes to code both with one table than with two: entropies are `total_log` less the sum of
+    /// `logs`, and tokens that occur in one only cancel.
     fn distance(&self, other: &Cluster) -> f64 {
-        let both = self.counts.iter().zip(&other.counts).map(|(&a, &b)| xlog(u64::from(a) + u64::from(b)));
-        xlog(self.total + other.total) - both.sum::<f64>() - self.bits - other.bits
+        let mut bits = xlog(self.total + other.total) - self.total_log - other.total_log;
+        let ours = self.counts.iter().zip(&self.logs);
+        for ((&a, la), (&b, lb)) in ours.zip(other.counts.iter().zip(&other.logs)) {
+            if a > 0 && b > 0 {
+                bits -= xlog(u64::from(a) + u64::from(b)) - la - lb;
+            }
+        }
+        bits
     }
     fn add(&mut self, other: &Cluster) {
         for (a, &b) in self.counts.iter_mut().zip(&other.counts) {
@@ -146,21 +154,14 @@ pub(super) fn drop_rare(counts: &mut Counts) {
     }
 }
 
-/// The tables of `counts` after [`drop_rare`], and about how many bits coding with them takes, raw bits included.
-pub(super) fn tables(counts: &[Counts]) -> (Vec<Table>, f64) {
-    let mut total = 0.0;
-    let tables = counts.iter().map(|counts| {
-        for (t, &c) in counts.iter().enumerate().take(usize::from(RARE)) {
-            total += f64::from(raw_bits(t as u8)) * f64::from(c);
-        }
+/// The tables of `counts` after [`drop_rare`].
+pub(super) fn tables(counts: &[Counts]) -> Vec<Table> {
+    let dropped = counts.iter().map(|counts| {
         let mut counts = *counts;
         drop_rare(&mut counts);
-        let (table, bits) = Table::build(&counts);
-        total += bits + 8.0 * f64::from(counts[usize::from(RARE)]);
-        table
+        counts
     });
-    let tables = tables.collect();
-    (tables, total)
+    dropped.map(|counts| Table::build(&counts)).collect()
 }
 
 #[cfg(test)]

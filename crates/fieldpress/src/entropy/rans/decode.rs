@@ -3,7 +3,7 @@
 use super::cluster::MAX_TABLES;
 use super::table::{Freqs, Table, CONTEXTS, COUNT_CONTEXT, MAP_CONTEXT, SCALE, SCALE_BITS};
 use super::token::{raw_bits, value, RARE, SMALL, VALUE_TOKENS};
-use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, STATIC};
+use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, STATE_BYTES, STATIC};
 use crate::bits::{unzigzag, ByteReader};
 use crate::entropy::{BinaryDecoder, IntModel};
 use crate::error::{Error, Result};
@@ -85,9 +85,9 @@ impl<'a> RansDecoder<'a> {
         let mut r = ByteReader::new(bytes.get(len..).unwrap_or_default());
         let n_words = r.varint()?;
         for lane in &mut self.lanes {
-            *lane = r.u64()?;
-            if !(LOW..LOW << 32).contains(lane) {
-                return Err(Error::corrupt("rans: expected a state from 2^31 to 2^63"));
+            *lane = r.take(STATE_BYTES)?.iter().rev().fold(0, |x, &b| x << 8 | u64::from(b));
+            if *lane < LOW {
+                return Err(Error::corrupt("rans: expected a state of at least 2^24"));
             }
         }
         self.words = r.take(usize::try_from(n_words).ok().and_then(|n| n.checked_mul(4)).unwrap_or(usize::MAX))?;

@@ -3,11 +3,14 @@
 use super::cluster::{cluster, tables};
 use super::table::{Table, CONTEXTS, COUNT_CONTEXT, MAP_CONTEXT, SCALE, SCALE_BITS};
 use super::token::{raw_bits, token, RARE, SMALL, TOKENS};
-use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, STATIC};
+use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, LOW_BITS, STATE_BYTES, STATIC};
 use crate::bits::{put_varint, zigzag, BitWriter};
 use crate::entropy::{BinaryEncoder, IntModel};
+use std::iter::repeat;
 
-/// Up to this many symbols the adaptive modes are tried: they need no tables, and a few symbols are soon decoded.
+/// Up to this many symbols only the adaptive modes are tried: a table would cost more than it saves.
+const TINY: usize = 512;
+/// Up to this many symbols all modes are tried: there are so few that the slower decoding does not matter.
 const SHORT: usize = 4096;
 
 /// Appends `symbols` to `out`. `classes[i]`, below `n_classes` (1..=256), is the class of symbol `i`; it may be empty when
@@ -18,13 +21,15 @@ pub fn encode_classes(symbols: &[i32], classes: &[u8], n_classes: usize, out: &m
         return;
     }
     let n_classes = n_classes.clamp(1, 256);
-    let class = |i: usize| classes.get(i).copied().unwrap_or(0);
-    let mut best = encode_static(symbols, class, n_classes);
+    let mut best = Vec::new();
+    if symbols.len() > TINY {
+        best = encode_static(symbols, classes, n_classes);
+    }
     if symbols.len() <= SHORT {
         for mode in [ADAPTIVE, ADAPTIVE_CLASSES] {
             if mode == ADAPTIVE || n_classes > 1 {
-                let bytes = encode_adaptive(symbols, class, n_classes, mode);
-                if bytes.len() < best.len() {
+                let bytes = encode_adaptive(symbols, classes, n_classes, mode);
+                if best.is_empty() || bytes.len() < best.len() {
                     best = bytes;
                 }
             }
@@ -33,12 +38,12 @@ pub fn encode_classes(symbols: &[i32], classes: &[u8], n_classes: usize, out: &m
     out.extend_from_slice(&best);
 }
 
-fn encode_adaptive(symbols: &[i32], class: impl Fn(usize) -> u8, n_classes: usize, mode: u8) -> Vec<u8> {
+fn encode_adaptive(symbols: &[i32], classes: &[u8], n_classes: usize, mode: u8) -> Vec<u8> {
     let contexts = if mode == ADAPTIVE { 1 } else { n_classes };
     let mut enc = BinaryEncoder::new();
     let mut model = IntModel::new(contexts);
-    for (i, &v) in symbols.iter().enumerate() {
-        model.encode(&mut enc, i64::from(v), usize::from(class(i)));
+    for (&v, class) in symbols.iter().zip(classes.iter().copied().chain(repeat(0))) {
+        model.encode(&mut enc, i64::from(v), usize::from(class));
     }
     let mut out = vec![mode];
     out.extend(enc.finish());
@@ -48,81 +53,114 @@ fn encode_adaptive(symbols: &[i32], class: impl Fn(usize) -> u8, n_classes: usiz
 /// What coding one token with one table takes.
 #[derive(Clone, Copy, Default)]
 struct Step {
-    /// `ceil(2^(63 + shift) / f)`: division by `f` is a multiplication.
+    /// `ceil(2^(63 + shift) / f)`: division of a state below `2^63` by `f` is a multiplication (Granlund and Montgomery,
+    /// "Division by invariant integers using multiplication", 1994).
     reciprocal: u64,
-    shift: u32,
-    /// `2^12 - f`.
-    others: u32,
-    start: u32,
     /// `f`; 0 for a token that is not in the table.
-    freq: u32,
+    freq: u16,
+    /// `2^12 - f`.
+    others: u16,
+    start: u16,
+    shift: u16,
 }
 
-fn steps(table: &Table) -> [Step; 256] {
+impl Step {
+    /// The state that gives back the token and the state `x`, a word of which may go to `words`.
+    #[inline(always)]
+    fn push(&self, mut x: u64, words: &mut Vec<u32>) -> u64 {
+        if x >= u64::from(self.freq) << (LOW_BITS + 32 - SCALE_BITS) {
+            words.push(x as u32);
+            x >>= 32;
+        }
+        let quotient = ((u128::from(x << 1) * u128::from(self.reciprocal)) >> 64) as u64 >> self.shift;
+        x + u64::from(self.start) + quotient * u64::from(self.others)
+    }
+}
+
+/// The steps of a table's tokens. Tokens that are not in it share the step of [`RARE`], but for `dropped`, which is true.
+fn steps(table: &Table) -> ([Step; 256], [bool; 256]) {
     let mut steps = [Step::default(); 256];
     let mut start = 0;
-    for (step, &f) in steps.iter_mut().zip(&table.freqs) {
-        if f > 0 {
-            let freq = u32::from(f);
-            let shift = 32 - (freq - 1).leading_zeros();
+    for (step, &freq) in steps.iter_mut().zip(&table.freqs) {
+        if freq > 0 {
+            let shift = 32 - (u32::from(freq) - 1).leading_zeros();
             let reciprocal = (1u128 << (63 + shift)).div_ceil(u128::from(freq)) as u64;
-            *step = Step { reciprocal, shift, others: SCALE - freq, start, freq };
+            *step = Step { reciprocal, freq, others: SCALE as u16 - freq, start, shift: shift as u16 };
             start += freq;
         }
     }
-    steps
+    let dropped = steps.map(|s| s.freq == 0);
+    let rare = steps[usize::from(RARE)];
+    for step in steps.iter_mut().filter(|s| s.freq == 0) {
+        *step = rare;
+    }
+    (steps, dropped)
 }
 
-fn encode_static(symbols: &[i32], class: impl Fn(usize) -> u8, n_classes: usize) -> Vec<u8> {
-    let tokens: Vec<u8> = symbols.iter().map(|&v| token(v)).collect();
-    let mut histograms = vec![[0u32; TOKENS]; n_classes];
-    for (i, &t) in tokens.iter().enumerate() {
-        if let Some(h) = histograms.get_mut(usize::from(class(i))) {
-            h[usize::from(t)] += 1;
+fn encode_static(symbols: &[i32], classes: &[u8], n_classes: usize) -> Vec<u8> {
+    // Class and token of each symbol, and how often each pair occurs. Two counters, as the same one twice in turn is slow.
+    let mut pairs: Vec<u16> = Vec::with_capacity(symbols.len());
+    if n_classes == 1 {
+        pairs.extend(symbols.iter().map(|&v| u16::from(token(v))));
+    } else {
+        let classes = classes.iter().map(|&c| u16::from(c)).chain(repeat(0));
+        pairs.extend(symbols.iter().zip(classes).map(|(&v, c)| c << 8 | u16::from(token(v))));
+    }
+    let mut counts = [vec![0u32; n_classes << 8], vec![0u32; n_classes << 8]];
+    let [even, odd] = &mut counts;
+    for pair in pairs.chunks(2) {
+        for (counts, &p) in [&mut *even, &mut *odd].into_iter().zip(pair) {
+            if let Some(c) = counts.get_mut(usize::from(p)) {
+                *c += 1;
+            }
         }
     }
-    let (map, counts) = cluster(&histograms);
-    let (tables, _) = tables(&counts);
+    let mut histograms = vec![[0u32; TOKENS]; n_classes];
+    for ((h, even), odd) in histograms.iter_mut().zip(even.chunks(256)).zip(odd.chunks(256)) {
+        for ((h, even), odd) in h.iter_mut().zip(even).zip(odd) {
+            *h = even + odd;
+        }
+    }
+    let (map, histograms) = cluster(&histograms);
+    let tables = tables(&histograms);
 
     let mut out = vec![STATIC];
     out.extend(write_header(&map, &tables));
 
+    let (steps, dropped): (Vec<[Step; 256]>, Vec<[bool; 256]>) = tables.iter().map(steps).unzip();
     let mut table_of = [0u8; 256];
     table_of[..map.len()].copy_from_slice(&map);
-    let steps: Vec<[Step; 256]> = tables.iter().map(steps).collect();
+    let split = |pair: u16| (usize::from(table_of[usize::from(pair >> 8)]), usize::from(pair & 0xff));
 
     let mut raw = BitWriter::new();
-    for (i, &t) in tokens.iter().enumerate() {
-        let rare = steps[usize::from(table_of[usize::from(class(i))])][usize::from(t)].freq == 0;
-        if rare {
-            raw.put(u64::from(t), 8);
+    for (&v, &pair) in symbols.iter().zip(&pairs) {
+        let (table, token) = split(pair);
+        if dropped[table][token] {
+            raw.put(token as u64, 8);
         }
-        if t >= SMALL {
-            let n = raw_bits(t);
-            raw.put(u64::from(zigzag(symbols[i]) & ((1 << n) - 1)), n);
+        if token >= usize::from(SMALL) {
+            let n = raw_bits(token as u8);
+            raw.put(u64::from(zigzag(v) & ((1 << n) - 1)), n);
         }
     }
 
     // Last in, first out: the tokens go backwards, and the words are written backwards.
     let mut words: Vec<u32> = Vec::with_capacity(symbols.len() / 8);
     let mut lanes = [LOW; LANES];
-    for (i, &t) in tokens.iter().enumerate().rev() {
-        let table = &steps[usize::from(table_of[usize::from(class(i))])];
-        let mut step = table[usize::from(t)];
-        if step.freq == 0 {
-            step = table[usize::from(RARE)];
+    let groups = pairs.chunks_exact(LANES);
+    for (lane, &pair) in lanes.iter_mut().zip(groups.remainder()).rev() {
+        let (table, token) = split(pair);
+        *lane = steps[table][token].push(*lane, &mut words);
+    }
+    for group in groups.rev() {
+        for (lane, &pair) in lanes.iter_mut().zip(group).rev() {
+            let (table, token) = split(pair);
+            *lane = steps[table][token].push(*lane, &mut words);
         }
-        let mut x = lanes[i % LANES];
-        if x >= u64::from(step.freq) << (63 - SCALE_BITS) {
-            words.push(x as u32);
-            x >>= 32;
-        }
-        let quotient = ((u128::from(x << 1) * u128::from(step.reciprocal)) >> 64) as u64 >> step.shift;
-        lanes[i % LANES] = x + u64::from(step.start) + quotient * u64::from(step.others);
     }
     put_varint(&mut out, words.len() as u64);
     for x in lanes {
-        out.extend_from_slice(&x.to_le_bytes());
+        out.extend(x.to_le_bytes().iter().take(STATE_BYTES));
     }
     out.reserve(4 * words.len());
     for w in words.iter().rev() {

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | header | one range-coded stream, which knows its own length |
 //! | number of words | varint |
-//! | four states, lane 0 first | u64 each, in `2^31..2^63` |
+//! | four states, lane 0 first | 7 bytes each, from `2^24` to `2^56 - 1` |
 //! | words | u32 each |
 //! | raw bits | bits from the least significant up, the last byte padded with zeros |
 //!
@@ -28,8 +28,8 @@
 //! each of 141 tokens (`rans/token.rs`), sum 4096; token `t` owns the slots from `start`, the sum of the frequencies before it.
 //!
 //! Symbol `i` is decoded from the state `x` of lane `i mod 4`: the slot `x mod 4096` belongs to the token, then
-//! `x = f * floor(x / 4096) + slot - start`, and if `x < 2^31`, `x = x * 2^32 + the next word`. The raw bits of the token, if it
-//! has any, come from the raw bits. At the end each state is `2^31`, all words are used, and so are all raw bits but padding.
+//! `x = f * floor(x / 4096) + slot - start`, and if `x < 2^24`, `x = x * 2^32 + the next word`. The raw bits of the token, if it
+//! has any, come from the raw bits. At the end each state is `2^24`, all words are used, and so are all raw bits but padding.
 
 mod cluster;
 mod decode;
@@ -50,5 +50,10 @@ const ADAPTIVE_CLASSES: u8 = 1;
 const STATIC: u8 = 2;
 /// Interleaved states.
 const LANES: usize = 4;
+/// Base-2 logarithm of the least state between symbols: a state takes 32 bits more than that, and in a short stream fewer
+/// bytes are better, but the loss of precision at the low end must not be felt.
+const LOW_BITS: u32 = 24;
 /// Least state between symbols.
-const LOW: u64 = 1 << 31;
+const LOW: u64 = 1 << LOW_BITS;
+/// Bytes of a state, which is below `2^32 LOW`.
+const STATE_BYTES: usize = 7;

@@ -194,3 +194,16 @@ fn hostile_bytes_never_panic() {
     assert_eq!(RansDecoder::new(&[], 0).unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(RansDecoder::new(&[], 257).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
+
+/// A change of these is a change of the format, or of the encoder's choices.
+#[test]
+fn bytes_are_those_of_the_format() {
+    let mut all = Vec::new();
+    for (n, n_classes, scale) in [(100, 2, 1.0), (3000, 40, 0.4), (20_000, 6, 0.5), (20_000, 1, 1e6)] {
+        let (mut symbols, classes) = laplacian(n as u64, n, n_classes, scale);
+        symbols[n / 2] = i32::MIN;
+        let bytes = encode(&symbols, &classes, n_classes);
+        all.push((bytes[0], bytes.len(), crate::bits::crc32c(&bytes)));
+    }
+    assert_eq!(all, [(0, 51, 0x7cd1_bff5), (2, 2019, 0x29b2_93cc), (2, 7771, 0xcd9d_4ebb), (2, 56050, 0x7736_e45e)]);
+}
