@@ -10,9 +10,10 @@ use super::encoding::{Encoding, Style};
 use super::template::{Piece, Template};
 use super::xml::{Document, Element, Payload, Section, Span};
 use crate::array::{DType, Endian, Placement, ReadAt, Shape, StridedSource};
+use crate::container::Role;
 use crate::error::{Error, Result};
 use crate::io::bytes::{Lazy, Slot, Window};
-use crate::io::format::{Arrays, Dataset, FileArray, Format, OpenOptions, Role};
+use crate::io::format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 use crate::io::output::Output;
 
 /// The format `vti`.

@@ -5,10 +5,11 @@ use std::io::Write;
 use super::encoding::{Compressor, Encoding, Style};
 use super::Vti;
 use crate::array::{Array, DType, Element, Endian, Shape};
+use crate::container::Role;
 use crate::dispatch_dtype;
 use crate::error::{ErrorKind, Result};
 use crate::io::bytes::Writer;
-use crate::io::format::{Dataset, Format, OpenOptions, Role};
+use crate::io::format::{Dataset, Format, OpenOptions};
 use crate::io::output::file_bytes;
 use crate::io::testing::{read_all, restored, Decoded};
 
