@@ -243,7 +243,11 @@ fn files_are_short_finished_and_safe() {
         let is_unsafe = code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "unsafe");
         assert!(!is_unsafe, "{}: unsafe", s.path);
         let first = s.text.lines().next().unwrap_or_default();
-        assert!(first.starts_with("//! ") || s.is_test(), "{}: expected to open with a sentence, found {first:?}", s.path);
+        assert!(
+            first.starts_with("//! ") || s.is_test(),
+            "{}: expected to open with a sentence, found {first:?}",
+            s.path
+        );
         assert!(!["utils", "common", "helpers"].contains(s.module().last().unwrap_or(&"")), "{}: name", s.path);
     }
 }

@@ -1,11 +1,14 @@
 //! L4: many named arrays, their companions and verbatim blobs in one file.
 
+mod assemble;
 mod directory;
 mod format;
 mod plan;
 mod reader;
 mod writer;
 
+#[doc(hidden)]
+pub use assemble::assemble;
 pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT_VERSION};
 pub use plan::Plan;
 pub use reader::{Archive, BlockInfo};
