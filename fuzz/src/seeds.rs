@@ -6,8 +6,9 @@ use std::io::{Cursor, Write as _};
 use fieldpress::array::{Array, Buffer, Element, Shape};
 use fieldpress::bound::Term;
 use fieldpress::codec::registry::{Make, REGISTRY};
-use fieldpress::container::{ArchiveWriter, ArrayOptions, FileHeader, Plan, Role};
-use fieldpress::io::{format, npy, OpenOptions};
+use fieldpress::container::{ArchiveWriter, ArrayOptions, Plan, Role};
+use fieldpress::files::{compress_files, FileOptions, Input};
+use fieldpress::io::npy;
 use fieldpress::{compress, dispatch_dtype, Bound, Chain, DType, Options};
 
 use crate::targets::{archive, block, entropy, formats, round_trip};
@@ -286,22 +287,20 @@ fn options<'a>(plan: &'a Plan, chain: &str, companions: Vec<(String, String)>) -
 
 /// A file as an archive keeps it.
 fn of_file(id: &str, bytes: &[u8]) -> fieldpress::Result<Vec<u8>> {
-    let about = OpenOptions {
-        shape: (id == "raw").then(|| Shape::new(&[5, 3])).transpose()?,
-        dtype: (id == "raw").then_some(DType::F32),
-        offset: if id == "raw" { 2 } else { 0 },
-        ..OpenOptions::default()
+    let mut options = FileOptions::new(Bound::Abs(0.01));
+    options.lossy = options.lossy.with_chain("lorenzo")?;
+    let name = match id {
+        "nek" => "a.fld01",
+        "npz" => "a.npz",
+        "vlsv" => "a.vlsv",
+        _ => "a",
     };
-    let dataset = format(id)?.open("a", std::sync::Arc::new(bytes.to_vec()), &about)?;
-    let mut w = ArchiveWriter::new(Vec::new())?;
-    for a in &dataset.arrays {
-        let plan = Plan::new(&*a.source, &Bound::Lossless, None, true)?;
-        let all =
-            ArrayOptions { role: a.role, attributes: a.attributes.clone(), ..options(&plan, "zstd", Vec::new())? };
-        w.put_array(&a.name, &*a.source, all)?;
+    if id == "raw" {
+        options.open.shape = Some(Shape::new(&[5, 3])?);
+        options.open.dtype = Some(DType::F32);
+        options.open.offset = 2;
     }
-    let verbatim = Some(w.put_blob("verbatim", &dataset.verbatim)?);
-    let (name, format, template) = ("a".into(), id.into(), dataset.template);
-    w.put_file(FileHeader { name, prefix: String::new(), format, template, verbatim });
-    w.finish()
+    let mut out = Vec::new();
+    compress_files(&[Input::from_bytes(name, bytes.to_vec())], &mut out, &options, None)?;
+    Ok(out)
 }

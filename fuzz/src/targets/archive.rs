@@ -10,10 +10,10 @@
 
 use std::sync::Arc;
 
-use fieldpress::array::{DType, Region, Shape, Sink};
+use fieldpress::array::Region;
 use fieldpress::container::assemble;
-use fieldpress::io::{format, Arrays};
-use fieldpress::{Archive, Limits, Result};
+use fieldpress::files::restore_file;
+use fieldpress::{Archive, Limits};
 
 use super::formats::Limited;
 use super::input::{Input, Output};
@@ -45,6 +45,8 @@ fn read_all(bytes: Vec<u8>) {
     for a in directory.arrays.iter().take(16) {
         let _ = archive.blocks(&a.name);
         let _ = archive.stored_bytes(&a.name);
+        let _ = archive.inspect(&a.name);
+        let _ = archive.shared_bytes(&a.name);
         let _ = a.fill_bits();
         let Ok(grid) = a.grid() else { continue };
         let whole = archive.read(&a.name);
@@ -61,29 +63,8 @@ fn read_all(bytes: Vec<u8>) {
     for i in 0..directory.blobs.len().min(16) {
         let _ = archive.blob(i);
     }
-    for f in directory.files.iter().take(4) {
-        let Ok(format) = format(&f.format) else { continue };
-        let Ok(verbatim) = f.verbatim.map_or(Ok(Vec::new()), |i| archive.blob(i)) else { continue };
-        let arrays = Prefixed { archive: &archive, prefix: &f.prefix };
-        let _ = format.restore(&f.template, &verbatim, &arrays, &mut Limited(Vec::new()));
-    }
-}
-
-/// The arrays of one file of an archive.
-struct Prefixed<'a> {
-    archive: &'a Archive,
-    prefix: &'a str,
-}
-
-impl Arrays for Prefixed<'_> {
-    fn spec(&self, name: &str) -> Result<(DType, Shape)> {
-        let header = self.archive.array(&format!("{}{name}", self.prefix))?;
-        Ok((header.dtype, header.grid()?.shape()))
-    }
-    fn read_into(&self, name: &str, sink: &mut dyn Sink) -> Result<()> {
-        let full = format!("{}{name}", self.prefix);
-        let shape = self.archive.array(&full)?.grid()?.shape();
-        self.archive.read_into(&full, &Region::all(shape), sink, None)
+    for i in 0..directory.files.len().min(4) {
+        let _ = restore_file(&archive, i, &mut Limited(Vec::new()), None);
     }
 }
 
@@ -100,11 +81,12 @@ pub fn seed_pieces(bytes: &[u8]) -> Option<Vec<u8>> {
     let part = |at: u64, n: u64| bytes.get(at as usize..(at + n) as usize);
     for a in &directory.arrays {
         let blocks = archive.blocks(&a.name).ok()?;
-        // Shared parts are left out: they lie before the first block and their lengths are not told.
-        let shared = a.chains.len();
-        out = out.u8((shared + blocks.len()) as u8);
-        for _ in 0..shared {
-            out = out.section(&[]);
+        let shared = archive.shared_bytes(&a.name).ok()?;
+        out = out.u8((shared.len() + blocks.len()) as u8);
+        let mut at = a.at;
+        for n in shared {
+            out = out.section(part(at, n)?);
+            at += if n > 0 { n + 4 } else { 0 };
         }
         for b in blocks {
             out = out.section(part(b.offset, b.bytes)?);

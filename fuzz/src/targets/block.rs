@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use fieldpress::array::{Array, Buffer, Shape};
 use fieldpress::bound::{Criterion, Term};
-use fieldpress::codec::{decode_block, encode_block, Candidate, Spec, Task};
+use fieldpress::codec::{decode_block, encode_block, inspect_payload, Candidate, Spec, Task};
 use fieldpress::{Chain, DType};
 
 use super::input::{Input, Output};
@@ -28,7 +28,8 @@ pub fn run(data: &[u8]) {
     let hint = Term { abs: r.f64(), rel: r.f64() };
     let fill = (r.u8() % 2 == 1, r.u64());
     let fill = fill.0.then_some(fill.1);
-    let Ok(chain) = Chain::parse(&r.line()) else { return };
+    let line = r.line();
+    let Ok(chain) = Chain::parse(&line) else { return };
     let shared = r.section();
     let Ok(bound) = chain.bind(shared, &Spec { dtype, shape }) else { return };
     let companions = companions(&chain, dtype, shape);
@@ -40,6 +41,7 @@ pub fn run(data: &[u8]) {
     };
     let zeros = Buffer::zeros(dtype, shape.len()).expect("memory for a small block");
     let ones = Buffer::from_le_bytes(dtype, &vec![1; shape.len() * dtype.size()]).expect("whole values");
+    let _ = inspect_payload(&r.rest().to_vec(), dtype);
     match (decode(zeros), decode(ones)) {
         (Ok(a), Ok(b)) => assert!(a.as_slice().same_bits(b.as_slice()), "decoding depends on what was there before"),
         (a, b) => assert_eq!(a.err(), b.err()),

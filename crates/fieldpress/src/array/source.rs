@@ -26,6 +26,18 @@ pub trait Sink: Send {
     fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()>;
 }
 
+impl Source for Array {
+    fn dtype(&self) -> DType {
+        self.dtype()
+    }
+    fn shape(&self) -> Shape {
+        self.shape()
+    }
+    fn read(&self, region: &Region) -> Result<Buffer> {
+        self.view().gather(region)
+    }
+}
+
 impl Sink for Array {
     fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()> {
         let shape = self.shape();

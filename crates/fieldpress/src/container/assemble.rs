@@ -15,7 +15,7 @@ pub fn assemble(directory: &str, index: Option<&[u8]>, groups: &[Vec<&[u8]>]) ->
     let mut out = format::header().to_vec();
     let mut groups = groups.iter();
     let mut lengths = Vec::new();
-    let mut put = |out: &mut Vec<u8>, parts: &[&[u8]]| {
+    let put = |out: &mut Vec<u8>, parts: &[&[u8]]| {
         let at = out.len() as u64;
         for part in parts.iter().filter(|p| !p.is_empty()) {
             out.extend_from_slice(part);

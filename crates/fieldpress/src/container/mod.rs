@@ -3,6 +3,7 @@
 mod assemble;
 mod directory;
 mod format;
+mod inspect;
 mod plan;
 mod reader;
 mod writer;
@@ -10,6 +11,7 @@ mod writer;
 #[doc(hidden)]
 pub use assemble::assemble;
 pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT_VERSION};
+pub use inspect::StoredBlock;
 pub use plan::Plan;
 pub use reader::{Archive, BlockInfo};
 pub use writer::{ArchiveWriter, ArrayOptions, ArrayReport};
