@@ -13,7 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // L1
     ("entropy", &["array", "bits", "error"]),
     ("quantize", &["array", "bits", "error"]),
-    ("transform", &["array", "bits", "error"]),
+    // The coefficients of a transform are coded by their places in it.
+    ("transform", &["array", "bits", "error", "entropy"]),
     ("predict", &["array", "bits", "error"]),
     // L2
     ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict"]),
@@ -153,8 +154,13 @@ fn paths(text: &str) -> Vec<Vec<String>> {
 /// For every name that the crate's root hands on, the module it comes from.
 fn root_names(sources: &[Source]) -> BTreeMap<String, String> {
     let lib = sources.iter().find(|s| s.path == "lib.rs").expect("lib.rs");
-    let mut names: BTreeMap<String, String> =
-        ["dispatch", "dispatch_dtype"].map(|m| (m.to_string(), "array".to_string())).into();
+    let mut names = BTreeMap::new();
+    // Exported macros live at the root too.
+    for s in sources {
+        for path in named_after(&s.code(), "macro_rules! ") {
+            names.insert(path[0].clone(), s.module()[0].to_string());
+        }
+    }
     for path in named_after(&lib.code(), "pub use ") {
         if let [module, .., name] = path.as_slice() {
             names.insert(name.clone(), module.clone());
