@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::select::{self, Tier};
 
 /// Which chains may encode an array.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Choice {
     /// Chosen from the data, with this much effort.
     #[default]
@@ -23,8 +23,19 @@ pub enum Choice {
     Chains(Vec<Chain>),
 }
 
+impl Choice {
+    /// The chains for one array whose bound is resolved. Errors: those of the source.
+    pub fn chains(&self, source: &dyn Source, plan: &Plan) -> Result<Vec<Chain>> {
+        match self {
+            Choice::Auto => select::chains(source, plan, Tier::Balanced),
+            Choice::Tier(t) => select::chains(source, plan, *t),
+            Choice::Chains(c) => Ok(c.clone()),
+        }
+    }
+}
+
 /// How an array is compressed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What must hold.
     pub bound: Bound,
@@ -50,14 +61,6 @@ impl Options {
         self.choice = Choice::Chains(vec![Chain::parse(chain)?]);
         Ok(self)
     }
-    /// The chains for one array whose bound is resolved.
-    pub fn into_chains(self, source: &dyn Source, plan: &Plan) -> Result<Vec<Chain>> {
-        match self.choice {
-            Choice::Auto => select::chains(source, plan, Tier::Balanced),
-            Choice::Tier(t) => select::chains(source, plan, t),
-            Choice::Chains(c) => Ok(c),
-        }
-    }
 }
 
 /// Compresses one array into a self-describing archive in memory, in the current rayon pool.
@@ -76,14 +79,13 @@ impl Options {
 /// Errors: `InvalidArgument` for a bound or block that means nothing; `LimitExceeded` when memory is short.
 pub fn compress(source: &dyn Source, options: Options) -> Result<(Vec<u8>, ArrayReport)> {
     let plan = Plan::new(source, &options.bound, options.fill, options.detect_fill)?;
-    let (block, measure) = (options.block.clone(), options.measure);
-    let chains = options.into_chains(source, &plan)?;
+    let chains = options.choice.chains(source, &plan)?;
     let mut writer = ArchiveWriter::new(Vec::new())?;
     let settings = ArrayOptions {
         plan: &plan,
         chains,
-        block,
-        measure,
+        block: options.block,
+        measure: options.measure,
         role: Role::Field,
         attributes: Map::new(),
         companions: Vec::new(),

@@ -10,11 +10,13 @@ pub mod container;
 pub mod entropy;
 pub mod error;
 mod facade;
+pub mod files;
 pub mod io;
 pub mod metrics;
 pub mod predict;
 pub mod quantize;
 pub mod select;
+pub mod transform;
 
 pub use array::{Array, DType, Shape, View};
 pub use bound::Bound;

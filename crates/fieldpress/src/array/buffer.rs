@@ -27,6 +27,22 @@ macro_rules! dispatch {
     };
 }
 
+/// As [`dispatch!`] over the five kernel types (see `DType::kernel`); `$other` is the value for all others.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! dispatch_kernel {
+    ($E:ident, $e:expr, $v:ident => $body:expr, else $other:expr) => {
+        match $e {
+            $crate::array::$E::F32($v) => $body,
+            $crate::array::$E::F64($v) => $body,
+            $crate::array::$E::I32($v) => $body,
+            $crate::array::$E::I64($v) => $body,
+            $crate::array::$E::U64($v) => $body,
+            _ => $other,
+        }
+    };
+}
+
 /// Runs `$body` with the type parameter `$T` standing for the element type named by a [`DType`].
 #[macro_export]
 #[doc(hidden)]
@@ -212,6 +228,20 @@ impl<'a> Slice<'a> {
     pub fn to_f64(self) -> Vec<f64> {
         dispatch!(Slice, self, v => v.iter().map(|&x| x.to_f64()).collect())
     }
+    /// The values in their kernel type (see [`DType::kernel`]); `None` when they are in it already.
+    pub fn widened(self) -> Option<Buffer> {
+        fn cast<A: Copy, B: From<A>>(v: &[A]) -> Vec<B> {
+            v.iter().map(|&x| B::from(x)).collect()
+        }
+        match self {
+            Slice::I8(v) => Some(Buffer::I32(cast(v))),
+            Slice::I16(v) => Some(Buffer::I32(cast(v))),
+            Slice::U8(v) => Some(Buffer::I32(cast(v))),
+            Slice::U16(v) => Some(Buffer::I32(cast(v))),
+            Slice::U32(v) => Some(Buffer::I64(cast(v))),
+            _ => None,
+        }
+    }
     /// Whether both have the same type and the same bits.
     pub fn same_bits(self, other: Slice<'_>) -> bool {
         fn same<T: Element>(a: &[T], b: Slice<'_>) -> bool {
@@ -250,6 +280,29 @@ impl SliceMut<'_> {
             }
         }
         dispatch!(SliceMut, self, v => copy(v, bytes));
+    }
+    /// Overwrites all values with those of `wide`, in the kernel type; values outside the range saturate.
+    /// Errors: `InvalidArgument` unless lengths agree and `wide` is in the kernel type.
+    pub fn narrow_from(&mut self, wide: Slice<'_>) -> Result<()> {
+        macro_rules! clamp {
+            ($out:ident, $wide:ident, $w:ty, $n:ty) => {{
+                for (o, &v) in $out.iter_mut().zip($wide) {
+                    *o = v.clamp(<$w>::from(<$n>::MIN), <$w>::from(<$n>::MAX)) as $n;
+                }
+                Ok(())
+            }};
+        }
+        if self.len() != wide.len() {
+            return Err(Error::invalid(format!("expected {} values, found {}", self.len(), wide.len())));
+        }
+        match (self, wide) {
+            (SliceMut::I8(o), Slice::I32(v)) => clamp!(o, v, i32, i8),
+            (SliceMut::I16(o), Slice::I32(v)) => clamp!(o, v, i32, i16),
+            (SliceMut::U8(o), Slice::I32(v)) => clamp!(o, v, i32, u8),
+            (SliceMut::U16(o), Slice::I32(v)) => clamp!(o, v, i32, u16),
+            (SliceMut::U32(o), Slice::I64(v)) => clamp!(o, v, i64, u32),
+            (same, v) => same.copy_from(v),
+        }
     }
     /// Overwrites all values with those of `other`. Errors: `InvalidArgument` unless type and length agree.
     pub fn copy_from(&mut self, other: Slice<'_>) -> Result<()> {

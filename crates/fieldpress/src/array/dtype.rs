@@ -51,6 +51,15 @@ impl DType {
     pub const fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)
     }
+    /// The type in which kernels handle values of this one: integers of up to 32 bits as `i32`, `u32` as `i64`, others as
+    /// they are. Five kernels instead of ten are compiled, and the narrow types lose nothing.
+    pub const fn kernel(self) -> DType {
+        match self {
+            DType::I8 | DType::I16 | DType::I32 | DType::U8 | DType::U16 => DType::I32,
+            DType::U32 | DType::I64 => DType::I64,
+            DType::F32 | DType::F64 | DType::U64 => self,
+        }
+    }
     /// The short name: `f32`, `i16`, ...
     pub const fn name(self) -> &'static str {
         match self {

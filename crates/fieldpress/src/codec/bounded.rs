@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use super::chain::BoundChain;
 use super::contract::{Block, Claim, Companions, Site};
 use super::{correction, holes, specials};
-use crate::array::{Element, Mask, Shape, Slice, SliceMut};
+use crate::array::{DType, Element, Mask, ReadAt, Shape, Slice, SliceMut};
 use crate::bits::{put_section, put_varint, ByteReader};
 use crate::bound::{Criterion, Term};
 use crate::dispatch;
@@ -275,7 +275,7 @@ fn with_chain<T: Element>(
 
 /// `|x - y|`; integers as integers.
 #[inline(always)]
-fn difference<T: Element>(x: T, y: T) -> f64 {
+pub(crate) fn difference<T: Element>(x: T, y: T) -> f64 {
     if T::DTYPE.is_float() {
         (x.to_f64() - y.to_f64()).abs()
     } else {
@@ -297,6 +297,74 @@ fn stored<T: Element>(x: &[T]) -> Result<(Outcome, Vec<u8>)> {
         return Ok((Outcome::Packed, packed));
     }
     Ok((Outcome::Plain, plain))
+}
+
+/// How the rest is stored, from flags that were checked. Errors: `Corrupt`.
+fn kind(flags: u8) -> Result<u8> {
+    let how = flags & 3;
+    let allowed = match how {
+        CHAIN => SPECIALS | CORRECTION,
+        CONSTANT => SPECIALS,
+        _ => 0,
+    };
+    if flags & !(3 | allowed) != 0 {
+        return Err(Error::corrupt(format!("expected the flags of a block, found {flags:#04x}")));
+    }
+    Ok(how)
+}
+
+/// How a block was stored and the bytes of its stages, from the flags and lengths of its payload alone: nothing is decoded
+/// and hardly anything read. Errors: `Corrupt`, `Truncated`, those of `payload`.
+pub fn inspect_payload(payload: &dyn ReadAt, dtype: DType) -> Result<(Outcome, StageBytes)> {
+    let total = payload.size()?;
+    // The longest varint takes ten bytes.
+    let mut head = [0; 10];
+    let mut varint = |at: u64| -> Result<(u64, u64)> {
+        let n = total.saturating_sub(at).min(head.len() as u64) as usize;
+        let part = head.get_mut(..n).unwrap_or_default();
+        payload.read_at(at, part)?;
+        let mut r = ByteReader::new(part);
+        let value = r.varint()?;
+        Ok((value, at + (n - r.remaining()) as u64))
+    };
+    let rest = |at: u64| {
+        total.checked_sub(at).ok_or_else(|| Error::truncated(format!("expected {at} bytes of payload, found {total}")))
+    };
+    let past = |at: u64, n: u64| at.checked_add(n).ok_or_else(|| Error::corrupt("expected lengths below 2^64"));
+    let mut flags = [0];
+    payload.read_at(0, &mut flags)?;
+    let [flags] = flags;
+    let how = kind(flags)?;
+    let mut stages = StageBytes { framing: 1, ..StageBytes::default() };
+    if how == PLAIN || how == PACKED {
+        stages.values = rest(1)?;
+        return Ok((if how == PLAIN { Outcome::Plain } else { Outcome::Packed }, stages));
+    }
+    let mut at = 1;
+    if flags & SPECIALS != 0 {
+        let (n, start) = varint(at)?;
+        let end = past(start, n)?;
+        stages.specials = end - at;
+        at = end;
+    }
+    if how == CONSTANT {
+        stages.values = dtype.size() as u64;
+        if rest(at)? != stages.values {
+            return Err(Error::corrupt(format!("expected one value of type {dtype}, found {} bytes", rest(at)?)));
+        }
+        return Ok((Outcome::Constant, stages));
+    }
+    let (index, mut start) = varint(at)?;
+    if flags & CORRECTION == 0 {
+        stages.values = rest(start)?;
+    } else {
+        (stages.values, start) = varint(start)?;
+        stages.correction = rest(past(start, stages.values)?)?;
+    }
+    stages.framing += start - at;
+    let index =
+        usize::try_from(index).map_err(|_| Error::corrupt(format!("expected a chain, found number {index}")))?;
+    Ok((Outcome::Chain(index), stages))
 }
 
 /// Fills `out` from a payload. `chains` are the array's, bound to blocks of this type and shape; `hint` is the
@@ -322,15 +390,7 @@ fn decode_typed<T: Element>(
     let raw = out.len() * size;
     let mut r = ByteReader::new(payload);
     let flags = r.u8()?;
-    let how = flags & 3;
-    let allowed = match how {
-        CHAIN => SPECIALS | CORRECTION,
-        CONSTANT => SPECIALS,
-        _ => 0,
-    };
-    if flags & !(3 | allowed) != 0 {
-        return Err(Error::corrupt(format!("expected the flags of a block, found {flags:#04x}")));
-    }
+    let how = kind(flags)?;
     match how {
         PLAIN => {
             T::wrap_mut(out).copy_from_le_bytes(r.take(raw)?);
@@ -376,4 +436,63 @@ fn decode_typed<T: Element>(
         s.restore(out);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::View;
+    use crate::bound::Bound;
+    use crate::codec::{Chain, Spec};
+    use crate::container::Plan;
+
+    #[test]
+    fn payloads_tell_their_stages_without_being_decoded() {
+        let smooth: Vec<f32> = (0..4096).map(|i| ((i % 64) as f32 * 0.11).sin() * 40.0 + (i / 64) as f32).collect();
+        let noise: Vec<f32> = (0..4096u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761) >> 3)).collect();
+        let mut holes = smooth.clone();
+        holes[70..900].fill(f32::NAN);
+        let (constant, mut few) = (vec![2.5; 4096], vec![2.5; 4096]);
+        few[9] = f32::INFINITY;
+        let shape = Shape::new(&[64, 64]).unwrap();
+        let chains = ["raw", "lorenzo", "interp"].map(|n| Chain::parse(n).unwrap());
+        let spec = Spec { dtype: DType::F32, shape };
+        let bound_chains: Vec<_> = chains.iter().map(|c| c.bind(&[], &spec).unwrap()).collect();
+        let candidates: Vec<_> =
+            bound_chains.iter().enumerate().map(|(index, chain)| Candidate { index, chain }).collect();
+        let mut seen = Vec::new();
+        for x in [&smooth, &noise, &holes, &constant, &few] {
+            for bound in [Bound::Lossless, Bound::Abs(0.01), Bound::PwRel(1e-3)] {
+                let plan = Plan::new(&View::new(&[64, 64], x).unwrap(), &bound, None, false).unwrap();
+                let origin = [0, 0];
+                let task = Task {
+                    criterion: &plan.criterion,
+                    hint: plan.hint,
+                    fill: None,
+                    measure: true,
+                    origin: &origin,
+                    companions: &[],
+                };
+                for c in [&candidates[..], &[]] {
+                    let mut payload = Vec::new();
+                    let r = encode_block(Slice::F32(x), &shape, c, &task, &mut payload).unwrap();
+                    assert_eq!(inspect_payload(&payload, DType::F32), Ok((r.outcome, r.stages)));
+                    assert_eq!(r.stages.total(), payload.len() as u64);
+                    seen.push((payload[0] & 3, payload[0] & SPECIALS != 0, payload[0] & CORRECTION != 0));
+                    for cut in 0..payload.len().min(40) {
+                        let _ = inspect_payload(&payload[..cut].to_vec(), DType::F32);
+                    }
+                }
+            }
+        }
+        for how in [PLAIN, PACKED, CONSTANT, CHAIN] {
+            assert!(seen.iter().any(|s| s.0 == how), "{how}");
+        }
+        assert!(seen.iter().any(|s| s.1) && seen.iter().any(|s| s.2));
+        assert!(
+            inspect_payload(&vec![0xf0, 0], DType::F32).is_err() && inspect_payload(&Vec::new(), DType::F32).is_err()
+        );
+        let long = [vec![CHAIN | SPECIALS], vec![0xff; 9], vec![1, 0]].concat();
+        assert!(inspect_payload(&long, DType::F32).is_err());
+    }
 }

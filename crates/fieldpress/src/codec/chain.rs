@@ -4,6 +4,8 @@
 //! The encoding of a block by a chain: for each filter, a section (varint length, bytes) with its side information;
 //! then the codec's bytes, passed through the byte codecs in order, up to the end.
 
+use std::sync::Arc;
+
 use serde_json::{json, Map, Value};
 
 use super::contract::{Block, BlockCodec, ByteCodec, Claim, Codec, Filter, Site, Spec};
@@ -13,12 +15,12 @@ use crate::bits::{put_section, ByteReader};
 use crate::bound::Term;
 use crate::error::{Error, Result};
 
-/// A configured chain.
-#[derive(Debug)]
+/// A configured chain. Its steps are shared between clones.
+#[derive(Clone, Debug)]
 pub struct Chain {
-    filters: Vec<Box<dyn Filter>>,
-    codec: Box<dyn Codec>,
-    bytes: Vec<Box<dyn ByteCodec>>,
+    filters: Vec<Arc<dyn Filter>>,
+    codec: Arc<dyn Codec>,
+    bytes: Vec<Arc<dyn ByteCodec>>,
 }
 
 /// A step of a chain by kind, as the registry makes it.
@@ -35,24 +37,24 @@ pub enum Step {
 impl Chain {
     /// A chain of one codec.
     pub fn of(codec: Box<dyn Codec>) -> Chain {
-        Chain { filters: Vec::new(), codec, bytes: Vec::new() }
+        Chain { filters: Vec::new(), codec: codec.into(), bytes: Vec::new() }
     }
     /// From steps in order. Without a codec among them, the plain bytes of the values are taken.
     /// Errors: `InvalidArgument` when the kinds are out of order.
     pub fn from_steps(steps: Vec<Step>) -> Result<Chain> {
-        let (mut filters, mut codec, mut bytes) = (Vec::new(), None, Vec::new());
+        let (mut filters, mut codec, mut bytes) = (Vec::new(), None::<Arc<dyn Codec>>, Vec::new());
         for step in steps {
             match step {
-                Step::Filter(f) if codec.is_none() && bytes.is_empty() => filters.push(f),
-                Step::Codec(c) if codec.is_none() && bytes.is_empty() => codec = Some(c),
-                Step::Bytes(b) => bytes.push(b),
+                Step::Filter(f) if codec.is_none() && bytes.is_empty() => filters.push(f.into()),
+                Step::Codec(c) if codec.is_none() && bytes.is_empty() => codec = Some(c.into()),
+                Step::Bytes(b) => bytes.push(b.into()),
                 Step::Filter(f) => return Err(out_of_order(f.id(), "filters before the codec")),
                 Step::Codec(c) => return Err(out_of_order(c.id(), "one codec, before any byte codec")),
             }
         }
         let codec = match codec {
             Some(c) => c,
-            None => Box::new(super::registry::plain()),
+            None => Arc::new(super::registry::plain()),
         };
         Ok(Chain { filters, codec, bytes })
     }

@@ -11,7 +11,8 @@ mod model;
 pub mod registry;
 mod specials;
 
-pub use bounded::{decode_block, encode_block, BlockReport, Candidate, Outcome, StageBytes, Task};
+pub(crate) use bounded::difference;
+pub use bounded::{decode_block, encode_block, inspect_payload, BlockReport, Candidate, Outcome, StageBytes, Task};
 pub use chain::{BoundChain, Chain};
 pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,

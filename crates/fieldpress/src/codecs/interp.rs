@@ -5,6 +5,8 @@
 //! per-level tolerances after Liu et al., "Dynamic quality metric oriented error bounded lossy compression" (QoZ, 2022):
 //! coarse levels, on which finer ones rest, are coded more finely.
 //!
+//! Integers narrower than the kernel type (see `DType::kernel`) are widened first and saturate on the way back.
+//!
 //! # Format
 //! | bytes | content |
 //! |---|---|
@@ -23,12 +25,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::array::{Element, Mask, Shape, SliceMut};
-use crate::bits::ByteReader;
+use crate::array::{Buffer, Element, Mask, Shape, SliceMut};
+use crate::bits::{zigzag, ByteReader};
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, Block, BlockCodec, Claim, Codec, Site, Spec};
-use crate::dispatch;
+use crate::dispatch_kernel;
 use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::interpolation::{for_each_row, passes, predict_row, row_length, top_stride, Pass, Scheme, Spline};
@@ -179,11 +181,24 @@ struct BoundInterp {
 impl BlockCodec for BoundInterp {
     fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim> {
         let tolerance = x.uniform_tolerance(hint);
-        dispatch!(Slice, x.values, v => self.encode_typed(v, x.site.mask, tolerance, hint, out))
+        let wide = x.values.widened();
+        let values = wide.as_ref().map_or(x.values, Buffer::as_slice);
+        dispatch_kernel!(Slice, values, v => self.encode_typed(v, x.site.mask, tolerance, hint, out), else Err(no_kernel()))
     }
     fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
-        dispatch!(SliceMut, out, o => self.decode_typed(bytes, o))
+        let kernel = out.dtype().kernel();
+        if kernel == out.dtype() {
+            return dispatch_kernel!(SliceMut, out, o => self.decode_typed(bytes, o), else Err(no_kernel()));
+        }
+        let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
+        dispatch_kernel!(SliceMut, wide.as_mut(), o => self.decode_typed(bytes, o), else Err(no_kernel()))?;
+        out.narrow_from(wide.as_slice())
     }
+}
+
+/// Kernel types are five; there is no sixth to ask for.
+fn no_kernel() -> Error {
+    Error::invalid("expected values in a kernel type")
 }
 
 impl BoundInterp {
@@ -196,11 +211,12 @@ impl BoundInterp {
         out: &mut Vec<u8>,
     ) -> Result<Claim> {
         let params = self.choose(x, mask, tolerance);
-        let mut encoder = Encoder::new(x, mask, *hint);
-        walk(&self.shape, &params, &mut vec![T::default(); x.len()], &mut encoder);
+        let mut encoder = Encoder::new(x, mask);
+        let mut y = vec![T::default(); x.len()];
+        walk(&self.shape, &params, &mut y, &mut encoder);
         params.write(out);
         encode_classes(&encoder.codes, &encoder.classes, KINDS * CLASSES, out);
-        Ok(if encoder.bounded { Claim::Bounded } else { Claim::Unchecked })
+        Ok(if encoder.is_bounded(&y, hint) { Claim::Bounded } else { Claim::Unchecked })
     }
 
     /// The parameters with the smallest encoding of a sample from the middle of the block: first scheme and spline, then
@@ -210,22 +226,24 @@ impl BoundInterp {
         let (sample, flags, shape) = middle(x, mask, &self.shape);
         let mask = mask.map(|_| Mask::new(flags));
         let size = |p: &Params| {
-            let mut encoder = Encoder::new(&sample, mask.as_ref(), Term { abs: tolerance, rel: 0.0 });
+            let mut encoder = Encoder::new(&sample, mask.as_ref());
             walk(&shape, p, &mut vec![T::default(); sample.len()], &mut encoder);
-            let mut out = Vec::new();
-            encode_classes(&encoder.codes, &encoder.classes, KINDS * CLASSES, &mut out);
-            out.len()
+            entropy(&encoder.codes, &encoder.classes)
+        };
+        let smallest = |trials: Vec<Params>| {
+            let sizes: Vec<f64> = trials.iter().map(&size).collect();
+            trials.into_iter().zip(sizes).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(p, _)| p)
         };
         let mut trials: Vec<Params> = Vec::new();
         for &scheme in self.schemes {
             trials.extend(self.splines.iter().map(|&spline| Params { scheme, spline, ..best }));
         }
         if trials.len() > 1 {
-            best = trials.into_iter().min_by_key(&size).unwrap_or(best);
+            best = smallest(trials).unwrap_or(best);
         }
         if self.growth.len() > 1 {
-            let trials = self.growth.iter().map(|&growth| Params { growth, ..best });
-            best = trials.min_by_key(&size).unwrap_or(best);
+            let trials = self.growth.iter().map(|&growth| Params { growth, ..best }).collect();
+            best = smallest(trials).unwrap_or(best);
         }
         best
     }
@@ -239,10 +257,35 @@ impl BoundInterp {
     }
 }
 
+/// About how many bits codes of these classes come to: the entropy of each class.
+fn entropy(codes: &[i32], classes: &[u8]) -> f64 {
+    const BINS: usize = 64;
+    let mut counts = vec![[0u32; BINS]; KINDS * CLASSES];
+    let mut bits = 0.0;
+    for (&q, &c) in codes.iter().zip(classes) {
+        // Large codes share bins, one a power of two, and pay for the bits that tell them apart.
+        let z = zigzag(q) as usize;
+        let bin = if z < 32 { z } else { 27 + z.ilog2() as usize };
+        if z >= 32 {
+            bits += f64::from(z.ilog2());
+        }
+        if let Some(n) = counts.get_mut(usize::from(c)).and_then(|c| c.get_mut(bin)) {
+            *n += 1;
+        }
+    }
+    for class in &counts {
+        let total: u32 = class.iter().sum();
+        let cost = |&n: &u32| f64::from(n) * (libm::log2(f64::from(total)) - libm::log2(f64::from(n)));
+        bits += class.iter().filter(|&&n| n > 0).map(cost).sum::<f64>();
+    }
+    bits
+}
+
 /// About [`SAMPLE`] values from the middle of a block.
 fn middle<T: Element>(x: &[T], mask: Option<&Mask>, shape: &Shape) -> (Vec<T>, Vec<bool>, Shape) {
     let mut dims = shape.to_vec();
-    while dims.iter().product::<usize>() > SAMPLE {
+    let most = (shape.len() / 64).clamp(SAMPLE / 8, SAMPLE);
+    while dims.iter().product::<usize>() > most {
         if let Some(longest) = dims.iter_mut().max() {
             *longest -= longest.div_ceil(8);
         }
@@ -277,8 +320,8 @@ struct Row<'a> {
 
 impl Row<'_> {
     #[inline(always)]
-    fn class(&self, i: usize, left: u8) -> u8 {
-        self.first + CLASS_TABLE.class(usize::from(self.sums[i]) + 5 * usize::from(left))
+    fn class(&self, sum: u16, left: u8) -> u8 {
+        self.first + CLASS_TABLE.class(usize::from(sum) + 5 * usize::from(left))
     }
 }
 
@@ -354,36 +397,59 @@ fn contexts(magnitudes: &[u8], shape: &Shape, pass: &Pass, index: usize, at: &[u
 struct Encoder<'a, T> {
     x: &'a [T],
     mask: Option<&'a Mask>,
-    hint: Term,
     codes: Vec<i32>,
     classes: Vec<u8>,
-    bounded: bool,
+    /// The largest error at an unmasked point, rounded to nearest.
+    worst: f64,
 }
 
 impl<'a, T: Element> Encoder<'a, T> {
-    fn new(x: &'a [T], mask: Option<&'a Mask>, hint: Term) -> Self {
+    fn new(x: &'a [T], mask: Option<&'a Mask>) -> Self {
         let n = x.len();
-        Encoder { x, mask, hint, codes: Vec::with_capacity(n), classes: Vec::with_capacity(n), bounded: true }
+        Encoder { x, mask, codes: Vec::with_capacity(n), classes: Vec::with_capacity(n), worst: 0.0 }
+    }
+    /// Whether `hint` holds at every unmasked point, whose values became `y`. Rounding is monotone, so an error that rounds
+    /// below the tolerance is below it; only otherwise need the points be looked at again.
+    fn is_bounded(&self, y: &[T], hint: &Term) -> bool {
+        let masked = |i: usize| self.mask.is_some_and(|m| m.is_masked(i));
+        self.worst < hint.abs || self.x.iter().zip(y).enumerate().all(|(i, (&x, &y))| masked(i) || within(x, y, hint))
     }
 }
 
 impl<T: Element> RowCoder<T> for Encoder<'_, T> {
     fn row(&mut self, row: &Row<'_>, values: &mut [T], magnitudes: &mut [u8]) {
+        let from = self.codes.len();
+        let points = self.x.get(row.index..).unwrap_or_default().iter().step_by(row.step);
+        let spots = values.get_mut(row.index..).unwrap_or_default().iter_mut().step_by(row.step);
+        let mut worst = self.worst;
+        if let Some(mask) = self.mask {
+            for (i, ((&p, &x), spot)) in row.predictions.iter().zip(points).zip(spots).enumerate() {
+                // At masked points the prediction itself will do.
+                let masked = mask.is_masked(row.index + i * row.step);
+                let base = Uniform::base::<T>(p);
+                let code = if masked { 0 } else { row.quantizer.code(x.to_f64(), base) };
+                let y: T = row.quantizer.value(base, code);
+                worst = if masked { worst } else { worst.max((x.to_f64() - y.to_f64()).abs()) };
+                *spot = y;
+                self.codes.push(code);
+            }
+        } else {
+            self.codes.extend(row.predictions.iter().zip(points).zip(spots).map(|((&p, &x), spot)| {
+                let base = Uniform::base::<T>(p);
+                let code = row.quantizer.code(x.to_f64(), base);
+                let y: T = row.quantizer.value(base, code);
+                worst = worst.max((x.to_f64() - y.to_f64()).abs());
+                *spot = y;
+                code
+            }));
+        }
+        self.worst = worst;
         let mut left = 0;
-        for (i, &p) in row.predictions.iter().enumerate() {
-            let at = row.index + i * row.step;
-            let base = Uniform::base::<T>(p);
-            let x = self.x[at];
-            // At masked points the prediction itself will do.
-            let masked = self.mask.is_some_and(|m| m.is_masked(at));
-            let code = if masked { 0 } else { row.quantizer.code(x.to_f64(), base) };
-            let y: T = row.quantizer.value(base, code);
-            self.bounded &= masked || within(x, y, &self.hint);
-            values[at] = y;
-            self.classes.push(row.class(i, left));
-            self.codes.push(code);
+        let marks = magnitudes.get_mut(row.index..).unwrap_or_default().iter_mut().step_by(row.step);
+        for ((&code, mark), &sum) in self.codes.get(from..).unwrap_or_default().iter().zip(marks).zip(row.sums) {
+            self.classes.push(row.class(sum, left));
             left = magnitude(code);
-            magnitudes[at] = left;
+            *mark = left;
         }
     }
 }
@@ -397,8 +463,8 @@ impl<T: Element> RowCoder<T> for Decoder<'_> {
     fn row(&mut self, row: &Row<'_>, values: &mut [T], magnitudes: &mut [u8]) {
         self.codes.clear();
         let mut left = 0;
-        for i in 0..row.predictions.len() {
-            let code = self.rans.next(row.class(i, left));
+        for &sum in row.sums {
+            let code = self.rans.next(row.class(sum, left));
             left = magnitude(code);
             self.codes.push(code);
         }

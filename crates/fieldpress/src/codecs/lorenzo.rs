@@ -5,6 +5,8 @@
 //! fields" (2003). Rounding before predicting (as cuSZ does, Tian et al. 2020) makes the predictor pure integer arithmetic:
 //! exact, vectorisable, and idempotent, since decoded values are their own roundings.
 //!
+//! Integers narrower than the kernel type (see `DType::kernel`) are widened first and saturate on the way back.
+//!
 //! # Format
 //! | bytes | content |
 //! |---|---|
@@ -22,12 +24,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::array::{Element, Mask, Shape, SliceMut};
+use crate::array::{Buffer, Element, Mask, Shape, SliceMut};
 use crate::bits::{put_varint, unzigzag64, zigzag64, ByteReader};
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, Block, BlockCodec, Claim, Codec, Site, Spec};
-use crate::dispatch;
+use crate::dispatch_kernel;
 use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::lorenzo::{accumulate, difference};
@@ -79,11 +81,24 @@ struct BoundLorenzo {
 impl BlockCodec for BoundLorenzo {
     fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim> {
         let tolerance = x.uniform_tolerance(hint);
-        dispatch!(Slice, x.values, v => self.encode_typed(v, x.site.mask, tolerance, hint, out))
+        let wide = x.values.widened();
+        let values = wide.as_ref().map_or(x.values, Buffer::as_slice);
+        dispatch_kernel!(Slice, values, v => self.encode_typed(v, x.site.mask, tolerance, hint, out), else Err(no_kernel()))
     }
     fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
-        dispatch!(SliceMut, out, o => self.decode_typed(bytes, o))
+        let kernel = out.dtype().kernel();
+        if kernel == out.dtype() {
+            return dispatch_kernel!(SliceMut, out, o => self.decode_typed(bytes, o), else Err(no_kernel()));
+        }
+        let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
+        dispatch_kernel!(SliceMut, wide.as_mut(), o => self.decode_typed(bytes, o), else Err(no_kernel()))?;
+        out.narrow_from(wide.as_slice())
     }
+}
+
+/// Kernel types are five; there is no sixth to ask for.
+fn no_kernel() -> Error {
+    Error::invalid("expected values in a kernel type")
 }
 
 impl BoundLorenzo {

@@ -2,11 +2,13 @@
 
 mod directory;
 mod format;
+mod inspect;
 mod plan;
 mod reader;
 mod writer;
 
 pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT_VERSION};
+pub use inspect::StoredBlock;
 pub use plan::Plan;
 pub use reader::{Archive, BlockInfo};
 pub use writer::{ArchiveWriter, ArrayOptions, ArrayReport};

@@ -32,18 +32,18 @@ pub struct BlockInfo {
 
 /// Where the parts of an array lie: lengths of shared parts, then offset and length of blocks.
 #[derive(Clone, Debug, Default)]
-struct Parts {
-    shared: Vec<(u64, u64)>,
-    blocks: Vec<(u64, u64)>,
+pub(super) struct Parts {
+    pub(super) shared: Vec<(u64, u64)>,
+    pub(super) blocks: Vec<(u64, u64)>,
 }
 
 /// An open archive. Reading is thread-safe and decodes blocks in parallel, in the current rayon pool.
 pub struct Archive {
-    bytes: Arc<dyn ReadAt>,
+    pub(super) bytes: Arc<dyn ReadAt>,
     size: u64,
     limits: Limits,
     directory: Directory,
-    parts: Vec<Parts>,
+    pub(super) parts: Vec<Parts>,
     decoded: AtomicU64,
     companions: Mutex<HashMap<String, Arc<Array>>>,
 }
@@ -99,7 +99,7 @@ impl Archive {
     pub fn blocks_decoded(&self) -> u64 {
         self.decoded.load(Ordering::Relaxed)
     }
-    fn find(&self, name: &str) -> Result<(usize, &ArrayHeader)> {
+    pub(super) fn find(&self, name: &str) -> Result<(usize, &ArrayHeader)> {
         self.directory.arrays.iter().enumerate().find(|(_, a)| a.name == name).ok_or_else(|| {
             let names: Vec<_> = self.directory.arrays.iter().take(8).map(|a| a.name.as_str()).collect();
             Error::invalid(format!("expected an array of the archive ({} ...), found {name:?}", names.join(", ")))

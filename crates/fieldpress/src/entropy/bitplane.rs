@@ -181,14 +181,13 @@ impl Walk {
             for y in 0..self.height {
                 // The cell before the row's first.
                 let at = self.row * usize::from(self.height > 1) + z * self.slab + y * self.row;
-                let line = |exists: bool, start: usize| match self.levels.get(start..start + self.width + 2) {
-                    Some(line) if exists => line,
-                    _ => &none[..],
-                };
-                let north = line(self.height > 1, at.wrapping_sub(self.row));
-                let south = line(self.height > 1, at + self.row);
-                let above = line(z % self.depth > 0, at.wrapping_sub(self.slab));
-                let below = line((z + 1) % self.depth > 0, at + self.slab);
+                let line =
+                    |start: Option<usize>| start.and_then(|s| self.levels.get(s..s + self.width + 2)).unwrap_or(&none);
+                let flat = self.height == 1;
+                let north = line(at.checked_sub(self.row).filter(|_| !flat));
+                let south = line(Some(at + self.row).filter(|_| !flat));
+                let above = line(at.checked_sub(self.slab).filter(|_| z % self.depth > 0));
+                let below = line(Some(at + self.slab).filter(|_| (z + 1) % self.depth > 0));
                 let busy = sides(&mut side, north, south, above, below);
                 self.code_row(coder, p, at, i, &side, busy);
                 i += self.width;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::output::Output;
 use crate::array::{Array, DType, Endian, ReadAt, Shape, Sink, Source};
-use crate::container::Role;
+pub(super) use crate::container::Role;
 use crate::error::Result;
 
 /// One array of a file, ready to be read.

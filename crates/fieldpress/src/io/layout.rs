@@ -59,6 +59,13 @@ impl Layout {
     pub fn derive(&mut self, offset: u64, length: u64) {
         self.derived.push((offset, length));
     }
+    /// Errors: `Corrupt` when stretches are left out, for formats that compute nothing: they would remain empty.
+    pub fn complete(self) -> Result<Layout> {
+        if self.derived.is_empty() {
+            return Ok(self);
+        }
+        Err(Error::corrupt("expected the layout of a whole file, found one with stretches left out"))
+    }
     /// The stretches the format has to compute itself.
     pub fn derived(&self) -> &[(u64, u64)] {
         &self.derived

@@ -61,7 +61,7 @@ impl Format for Npy {
         })
     }
     fn restore(&self, template: &Value, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
-        Layout::from_template(template)?.restore(verbatim, arrays, out)
+        Layout::from_template(template)?.complete()?.restore(verbatim, arrays, out)
     }
 }
 
@@ -518,7 +518,10 @@ mod tests {
         let d = Npy.open("x", Arc::new(good.clone()), &OpenOptions::default()).unwrap();
         let text = d.template.to_string();
         let arrays = Decoded(vec![("data".into(), read(&good))]);
-        for (from, to) in [("[4,8]", "[0,0]"), ("[4,8]", "[4]"), (":144", ":143"), ("[2,2]", "[2,3]"), ("i32", "i64")] {
+        let left_out = (":144,", ":1000000143,\"derived\":[[144,999999999]],");
+        for (from, to) in
+            [left_out, ("[4,8]", "[0,0]"), ("[4,8]", "[4]"), (":144", ":143"), ("[2,2]", "[2,3]"), ("i32", "i64")]
+        {
             let bad = text.replace(from, to);
             assert_ne!(bad, text);
             let bad = serde_json::from_str(&bad).unwrap();

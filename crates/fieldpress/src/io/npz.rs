@@ -112,9 +112,9 @@ impl Format for Npz {
             .map_err(|e| Error::corrupt(format!("expected the members of a zip archive: {e}")))?;
         let mut sections = ByteReader::new(verbatim);
         let mut zip = ZipWriter::new(Writer { out, at: 0 });
-        for member in &template.members {
+        for member in template.members {
             let mut bytes = Vec::new();
-            member.layout.restore(sections.section()?, arrays, &mut bytes)?;
+            member.layout.complete()?.restore(sections.section()?, arrays, &mut bytes)?;
             let method = if member.deflated { CompressionMethod::Deflated } else { CompressionMethod::Stored };
             let options = SimpleFileOptions::default()
                 .compression_method(method)

@@ -58,7 +58,7 @@ impl Format for Raw {
         })
     }
     fn restore(&self, template: &Value, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
-        Layout::from_template(template)?.restore(verbatim, arrays, out)
+        Layout::from_template(template)?.complete()?.restore(verbatim, arrays, out)
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn put(values: Slice<'_>, range: std::ops::Range<usize>, lines: &Line
         for (i, x) in v.iter().enumerate() {
             let i = first + i;
             if i > 0 {
-                let broken = lines.columns > 0 && i as u64 % lines.columns == 0;
+                let broken = lines.columns > 0 && (i as u64).is_multiple_of(lines.columns);
                 out.push_str(if broken { &lines.separator } else { " " });
             }
             x.put(out);

@@ -1,6 +1,6 @@
 //! Binary payloads: their headers, base64 and compressed blocks, read and written.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -340,11 +340,11 @@ impl Style {
                     }
                 }
                 text.end()?;
-                let end = out.seek(SeekFrom::Current(0))?;
-                out.seek(SeekFrom::Start(start))?;
+                let end = out.at;
+                out.at = start;
                 let head = if base64 { STANDARD.encode(&head).into_bytes() } else { head };
                 out.write_all(&head)?;
-                out.seek(SeekFrom::Start(end))?;
+                out.at = end;
                 Ok(())
             }
             _ => Err(Error::corrupt("expected a binary payload")),

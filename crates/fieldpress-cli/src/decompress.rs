@@ -1,0 +1,186 @@
+//! `fieldpress decompress`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fieldpress::array::Shape;
+use fieldpress::files::{export_array, export_npz, restore_file, ArrayFormat, Glob, Selection};
+use fieldpress::{Archive, Error, Result};
+
+use crate::files::{archive, is_stream, shown, Outputs, ENDING};
+use crate::progress::Progress;
+
+/// Put the files of an archive together again, or take arrays out of it.
+///
+/// A file comes back in its own format. Where --arrays or --region are given, or OUT ends in .npy, .npz or .raw though the file
+/// had another format, arrays are written instead: one to .npy or .raw, any number to .npz.
+#[derive(Args)]
+pub(crate) struct Decompress {
+    /// The archive; - for standard input.
+    #[arg(value_name = "ARCHIVE")]
+    archive: PathBuf,
+    /// The file, a folder for several files, or - for standard output [default: ARCHIVE without .fpz].
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Overwrite existing files.
+    #[arg(short, long)]
+    force: bool,
+    /// Take out the arrays of these names; * and ? stand for any characters and for one.
+    #[arg(long, value_name = "PATTERN,...", value_delimiter = ',')]
+    arrays: Vec<Glob>,
+    /// Take out a part of one array, as in 0:10,:,5: ranges a:b, : for all, single indices, negative ones from the end.
+    #[arg(long, value_name = "RANGES", allow_hyphen_values = true)]
+    region: Option<String>,
+}
+
+/// What an output path asks for.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    One(ArrayFormat),
+    Npz,
+}
+
+impl Decompress {
+    pub(crate) fn run(&self, quiet: bool) -> Result<()> {
+        let archive = archive(&self.archive)?;
+        let output = self.output()?;
+        let place = |e: Error| e.at(shown(&self.archive));
+        let mut outputs = Outputs::default();
+        if self.takes_arrays(&archive, &output) {
+            self.export(&archive, &output, quiet, &mut outputs).map_err(place)?;
+        } else {
+            let total = archive.directory().arrays.iter().map(|a| a.raw_bytes()).sum();
+            let progress = Progress::new(total, quiet);
+            for (i, path) in destinations(&archive, &output).map_err(place)?.iter().enumerate() {
+                outputs.fill(path, self.force, |out| {
+                    restore_file(&archive, i, out, Some(&|e| progress.event(e))).map_err(place)
+                })?;
+            }
+        }
+        outputs.commit()
+    }
+    fn output(&self) -> Result<PathBuf> {
+        if let Some(o) = &self.output {
+            return Ok(o.clone());
+        }
+        let name = self.archive.to_string_lossy();
+        match name.strip_suffix(ENDING).filter(|n| !n.is_empty() && !n.ends_with('/')) {
+            Some(n) => Ok(n.into()),
+            None if is_stream(&self.archive) => Ok("-".into()),
+            None => {
+                Err(Error::invalid(format!("expected -o, or an archive ending in {ENDING}")).at(shown(&self.archive)))
+            }
+        }
+    }
+    fn takes_arrays(&self, archive: &Archive, output: &Path) -> bool {
+        let own = match archive.directory().files.as_slice() {
+            [] => return true,
+            [one] => one.format.as_str(),
+            _ => "",
+        };
+        let other = match kind(output) {
+            Some(Kind::One(ArrayFormat::Npy)) => own != "npy",
+            Some(Kind::One(ArrayFormat::Raw)) => own != "raw",
+            Some(Kind::Npz) => own != "npz",
+            None => false,
+        };
+        other || !self.arrays.is_empty() || self.region.is_some()
+    }
+    fn export(&self, archive: &Archive, output: &Path, quiet: bool, outputs: &mut Outputs) -> Result<()> {
+        let names = self.names(archive)?;
+        let sizes = archive.directory().arrays.iter().filter(|a| names.contains(&a.name)).map(|a| a.raw_bytes());
+        let progress = Progress::new(sizes.sum(), quiet);
+        let watch = |e: fieldpress::files::Event<'_>| progress.event(e);
+        let kind = match kind(output) {
+            Some(k) => k,
+            None if is_stream(output) => Kind::One(ArrayFormat::Npy),
+            None => {
+                return Err(Error::invalid(format!(
+                    "expected an output ending in .npy, .npz or .raw for arrays, found {}",
+                    output.display()
+                )))
+            }
+        };
+        let format = match kind {
+            Kind::Npz if self.region.is_none() => {
+                return outputs.fill(output, self.force, |out| export_npz(archive, &names, false, out, Some(&watch)));
+            }
+            Kind::Npz => return Err(Error::invalid("expected .npy or .raw with --region, found .npz")),
+            Kind::One(f) => f,
+        };
+        let [name] = names.as_slice() else {
+            return Err(Error::invalid(format!(
+                "expected one array for this output (name it with --arrays, or write .npz), found {}: {}",
+                names.len(),
+                list(&names)
+            )));
+        };
+        let shape = Shape::new(&archive.array(name)?.shape)?;
+        let selection = match &self.region {
+            Some(text) => Selection::parse(text, &shape)?,
+            None => Selection::all(shape),
+        };
+        outputs.fill(output, self.force, |out| export_array(archive, name, &selection, format, out, Some(&watch)))
+    }
+    fn names(&self, archive: &Archive) -> Result<Vec<String>> {
+        let all: Vec<String> = archive.directory().arrays.iter().map(|a| a.name.clone()).collect();
+        if self.arrays.is_empty() {
+            return Ok(all);
+        }
+        if let Some(g) = self.arrays.iter().find(|g| !all.iter().any(|n| g.matches(n))) {
+            return Err(Error::invalid(format!("expected a pattern that fits an array ({}), found {g}", list(&all))));
+        }
+        Ok(all.into_iter().filter(|n| self.arrays.iter().any(|g| g.matches(n))).collect())
+    }
+}
+
+/// The first names of a list.
+fn list(names: &[String]) -> String {
+    let more = if names.len() > 12 { " ..." } else { "" };
+    names.iter().take(12).map(String::as_str).collect::<Vec<_>>().join(" ") + more
+}
+
+fn kind(output: &Path) -> Option<Kind> {
+    match output.extension()?.to_str()? {
+        "npy" => Some(Kind::One(ArrayFormat::Npy)),
+        "raw" => Some(Kind::One(ArrayFormat::Raw)),
+        "npz" => Some(Kind::Npz),
+        _ => None,
+    }
+}
+
+/// Where each file of the archive goes.
+fn destinations(archive: &Archive, output: &Path) -> Result<Vec<PathBuf>> {
+    let files = &archive.directory().files;
+    if let ([_], false) = (files.as_slice(), output.is_dir()) {
+        return Ok(vec![output.into()]);
+    }
+    if is_stream(output) {
+        return Err(Error::invalid(format!("expected a folder for {} files, found standard output", files.len())));
+    }
+    let paths = files.iter().map(|f| Ok(output.join(plain(&f.name)?))).collect::<Result<Vec<_>>>()?;
+    std::fs::create_dir_all(output).map_err(|e| Error::from(e).at(output.display()))?;
+    Ok(paths)
+}
+
+/// The name of a file in a folder; archives may come from anywhere.
+fn plain(name: &str) -> Result<&str> {
+    let bad = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', ':', '\0']);
+    if bad {
+        return Err(Error::corrupt(format!("expected the name of a file without folders, found {name:?}")));
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_lead_out_of_the_folder() {
+        for bad in ["", ".", "..", "../a", "/etc/passwd", "a/b", "c:\\x", "a\0"] {
+            assert!(plain(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(plain("tgv0.f00001").ok(), Some("tgv0.f00001"));
+    }
+}

@@ -1,0 +1,136 @@
+//! `fieldpress verify`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fieldpress::files::{verify_file, ArrayVerdict, FileVerdict};
+use fieldpress::{Archive, Error, Result};
+use serde_json::{json, Value};
+
+use crate::files::{archive, input, is_stream, shown};
+use crate::numbers::{criterion, json as number, short, tolerance};
+use crate::progress::Progress;
+use crate::screen::say;
+use crate::table::Table;
+use crate::Answer;
+
+/// Read originals again and decide whether an archive keeps their bounds.
+///
+/// Every bound is worked out anew from the original and decided exactly; NaN, infinities, -0.0, fill values, lossless arrays and
+/// all bytes outside arrays must be the same bits.
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The original file; several for an archive of several.
+    #[arg(required = true, value_name = "ORIGINAL")]
+    originals: Vec<PathBuf>,
+    /// The archive.
+    #[arg(value_name = "ARCHIVE")]
+    archive: PathBuf,
+    /// Show every array, not only the lossy and the violated.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print the verdict as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(crate) fn run(&self, quiet: bool) -> Result<Answer> {
+        let archive = archive(&self.archive)?;
+        let total = archive.directory().arrays.iter().map(|a| a.raw_bytes()).sum();
+        let progress = Progress::new(total, quiet);
+        let mut verdicts = Vec::new();
+        for path in &self.originals {
+            let original = input(path)?;
+            let file = find(&archive, path, self.originals.len()).map_err(|e| e.at(shown(&self.archive)))?;
+            let verdict = verify_file(&original, &archive, file, Some(&|e| progress.event(e)));
+            verdicts.push(verdict.map_err(|e| e.at(shown(path)))?);
+        }
+        progress.finish();
+        let holds = verdicts.iter().all(FileVerdict::holds);
+        if self.json {
+            say(json!({ "holds": holds, "files": verdicts.iter().map(file_json).collect::<Vec<_>>() }).to_string())?;
+        } else {
+            verdicts.iter().try_for_each(|v| say(self.text(v)))?;
+        }
+        Ok(if holds { Answer::Yes } else { Answer::No })
+    }
+    fn text(&self, v: &FileVerdict) -> String {
+        let mut table =
+            Table::new(&["array", "bound", "verdict", "violations", "first at", "max error", "tolerance", "PSNR"], 3);
+        let mut quiet = 0;
+        for a in &v.arrays {
+            if a.holds() && a.bound.is_lossless() && !self.verbose && v.arrays.len() > 1 {
+                quiet += 1;
+                continue;
+            }
+            table.push(vec![
+                a.name.clone(),
+                a.bound.to_string(),
+                word(a).into(),
+                a.tally.violations.to_string(),
+                a.first.as_ref().map_or("-".into(), |i| format!("{i:?}").replace(' ', "")),
+                short(a.tally.max_error),
+                criterion(&a.criterion, a.tally.valid),
+                short(a.psnr()),
+            ]);
+        }
+        let mut text = if table.is_empty() { String::new() } else { table.text() + "\n" };
+        if quiet > 0 {
+            text += &format!("{quiet} other arrays are the same to the bit\n");
+        }
+        v.problems.iter().for_each(|p| text += &format!("{p}\n"));
+        match v.identical {
+            Some(true) => text += "the restored file is the same to the byte\n",
+            Some(false) => text += "the restored file has the same arrays but is not the same to the byte\n",
+            None => {}
+        }
+        text + &format!("{}: {}", v.name, if v.holds() { "holds" } else { "VIOLATED" })
+    }
+}
+
+fn word(a: &ArrayVerdict) -> &'static str {
+    match (a.tally.violations, a.squares_hold) {
+        (0, true) => "holds",
+        _ => "VIOLATED",
+    }
+}
+
+/// Which file of the archive `path` is the original of.
+fn find(archive: &Archive, path: &Path, originals: usize) -> Result<usize> {
+    let files = &archive.directory().files;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match files.iter().position(|f| f.name == name && !is_stream(path)) {
+        Some(i) => Ok(i),
+        None if files.len() == 1 && originals == 1 => Ok(0),
+        None => {
+            let names: Vec<_> = files.iter().map(|f| f.name.as_str()).collect();
+            Err(Error::invalid(format!("expected one of the files {}, found {name}", names.join(" "))))
+        }
+    }
+}
+
+fn file_json(v: &FileVerdict) -> Value {
+    let array = |a: &ArrayVerdict| {
+        json!({
+            "name": a.name,
+            "holds": a.holds(),
+            "bound": a.bound,
+            "criterion": a.criterion,
+            "tolerance": number(tolerance(&a.criterion)),
+            "values": a.tally.values,
+            "valid": a.tally.valid,
+            "violations": a.tally.violations,
+            "first": a.first,
+            "max_error": number(a.tally.max_error),
+            "psnr": number(a.psnr()),
+        })
+    };
+    json!({
+        "name": v.name,
+        "holds": v.holds(),
+        "problems": v.problems,
+        "identical": v.identical,
+        "arrays": v.arrays.iter().map(array).collect::<Vec<_>>(),
+    })
+}

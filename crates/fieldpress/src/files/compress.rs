@@ -1,0 +1,244 @@
+//! Files into an archive.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use super::input::{Event, Input, Watch};
+use super::order::order;
+use super::Glob;
+use crate::bound::Bound;
+use crate::container::{ArchiveWriter, ArrayOptions, ArrayReport, FileHeader, Plan, Role};
+use crate::error::{Error, Result};
+use crate::facade::{Choice, Options};
+use crate::io::{self, FileArray, OpenOptions};
+
+/// Arrays below this many bytes are stored without a chain when they are lossless: naming one would cost more than it saves.
+const TINY: usize = 256;
+
+/// How files are compressed.
+#[derive(Clone, Debug)]
+pub struct FileOptions {
+    /// For the arrays that may be lossy. The block is used for arrays of its rank, others take the default.
+    pub lossy: Options,
+    /// Which arrays may be lossy: those whose name, in the file or in the archive, fits one of the patterns. Empty: the
+    /// floating-point arrays that are fields. All others are stored losslessly.
+    pub arrays: Vec<Glob>,
+    /// What is known of files that do not describe themselves.
+    pub open: OpenOptions,
+}
+
+impl FileOptions {
+    /// The default options for `bound`.
+    pub fn new(bound: Bound) -> FileOptions {
+        FileOptions { lossy: Options::new(bound), arrays: Vec::new(), open: OpenOptions::default() }
+    }
+    fn selects(&self, array: &FileArray, prefix: &str) -> bool {
+        if self.arrays.is_empty() {
+            return array.role == Role::Field && array.source.dtype().is_float();
+        }
+        let full = format!("{prefix}{}", array.name);
+        self.arrays.iter().any(|g| g.matches(&array.name) || g.matches(&full))
+    }
+    fn lossless(&self) -> Options {
+        let choice = match self.lossy.choice {
+            Choice::Tier(t) => Choice::Tier(t),
+            _ => Choice::Auto,
+        };
+        Options { choice, detect_fill: false, ..Options::new(Bound::Lossless) }
+    }
+}
+
+/// What became of the files.
+#[derive(Clone, Debug)]
+pub struct FilesReport {
+    /// Every array, in the order of the archive.
+    pub arrays: Vec<ArrayReport>,
+    /// Bytes of the files.
+    pub input_bytes: u64,
+    /// Bytes of the archive.
+    pub bytes: u64,
+}
+
+/// One array to be stored.
+struct Job {
+    name: String,
+    prefix: String,
+    array: FileArray,
+    lossy: bool,
+    companions: Vec<(String, String)>,
+    keep: bool,
+}
+
+/// Writes an archive with all arrays of `inputs` to `out`, in the current rayon pool. Where there are several files, the
+/// arrays of the file `NAME` are called `NAME:array`. Companions of chains are looked for in the array's own file, then among
+/// all names of the archive.
+/// Errors: those of [`io::open`] and of the sources; `InvalidArgument` for a pattern that fits no array, a block whose rank fits
+/// none, two files of one name, companions that are missing or need each other, and as [`ArchiveWriter::put_array`]; `Io`.
+pub fn compress_files(
+    inputs: &[Input],
+    out: impl Write,
+    options: &FileOptions,
+    watch: Option<Watch<'_>>,
+) -> Result<FilesReport> {
+    let mut writer = ArchiveWriter::new(Counted { out, bytes: 0 })?;
+    let mut jobs = Vec::new();
+    let mut input_bytes = 0;
+    for (i, input) in inputs.iter().enumerate() {
+        if inputs.iter().take(i).any(|other| other.name == input.name) {
+            return Err(Error::invalid(format!("expected files of different names, found {:?} twice", input.name)));
+        }
+        input_bytes += input.bytes.size()?;
+        let place = |e: Error| if inputs.len() > 1 { e.at(&input.name) } else { e };
+        let dataset = io::open(&input.name, input.bytes.clone(), &options.open).map_err(place)?;
+        let prefix = if inputs.len() > 1 { format!("{}:", input.name) } else { String::new() };
+        let verbatim = match dataset.verbatim.is_empty() {
+            true => None,
+            false => Some(writer.put_blob(&format!("file {i}"), &dataset.verbatim)?),
+        };
+        writer.put_file(FileHeader {
+            name: input.name.clone(),
+            prefix: prefix.clone(),
+            format: dataset.format.into(),
+            template: dataset.template,
+            verbatim,
+        });
+        jobs.extend(dataset.arrays.into_iter().map(|array| Job {
+            name: format!("{prefix}{}", array.name),
+            prefix: prefix.clone(),
+            lossy: options.selects(&array, &prefix),
+            array,
+            companions: Vec::new(),
+            keep: false,
+        }));
+    }
+    check_patterns(options, &jobs)?;
+    check_block(options, &jobs)?;
+    let order = find_companions(options, &mut jobs)?;
+    let lossless = options.lossless();
+    let mut reports = Vec::with_capacity(jobs.len());
+    for i in order {
+        let Some(job) = jobs.get(i) else { continue };
+        let options = if job.lossy { &options.lossy } else { &lossless };
+        reports.push(put(&mut writer, job, options, watch).map_err(|e| e.at(format!("array {:?}", job.name)))?);
+    }
+    let out = writer.finish()?;
+    Ok(FilesReport { arrays: reports, input_bytes, bytes: out.bytes })
+}
+
+/// Stores one array.
+fn put<W: Write>(
+    writer: &mut ArchiveWriter<W>,
+    job: &Job,
+    options: &Options,
+    watch: Option<Watch<'_>>,
+) -> Result<ArrayReport> {
+    let source = job.array.source.as_ref();
+    let (dtype, shape) = (source.dtype(), source.shape());
+    let bytes = shape.len() * dtype.size();
+    if let Some(w) = watch {
+        w(Event::Array { name: &job.name, bytes: bytes as u64 });
+    }
+    let plan = Plan::new(source, &options.bound, options.fill, options.detect_fill)?;
+    let chains = match bytes < TINY && !job.lossy {
+        true => Vec::new(),
+        false => options.choice.chains(source, &plan)?,
+    };
+    let progress = |n: u64| {
+        if let Some(w) = watch {
+            w(Event::Bytes(n));
+        }
+    };
+    let settings = ArrayOptions {
+        plan: &plan,
+        chains,
+        block: options.block.clone().filter(|b| b.len() == shape.rank()),
+        measure: options.measure,
+        role: job.array.role,
+        attributes: job.array.attributes.clone(),
+        companions: job.companions.clone(),
+        keep: job.keep,
+        progress: Some(&progress),
+    };
+    writer.put_array(&job.name, source, settings)
+}
+
+/// Errors unless every pattern fits an array.
+fn check_patterns(options: &FileOptions, jobs: &[Job]) -> Result<()> {
+    for g in &options.arrays {
+        if !jobs.iter().any(|j| g.matches(&j.array.name) || g.matches(&j.name)) {
+            let names: Vec<&str> = jobs.iter().take(12).map(|j| j.name.as_str()).collect();
+            let more = if jobs.len() > names.len() { " ..." } else { "" };
+            return Err(Error::invalid(format!(
+                "expected a pattern that fits an array ({}{more}), found {g}",
+                names.join(" ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Errors where a block was given and no lossy array has its rank.
+fn check_block(options: &FileOptions, jobs: &[Job]) -> Result<()> {
+    let Some(block) = &options.lossy.block else { return Ok(()) };
+    let mut lossy = jobs.iter().filter(|j| j.lossy).peekable();
+    let Some(first) = lossy.peek().map(|j| j.array.source.shape()) else { return Ok(()) };
+    if lossy.any(|j| j.array.source.shape().rank() == block.len()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("expected a block of {} extents for shape {first}, found {block:?}", first.rank())))
+}
+
+/// Fills in which arrays the chains need, marks those as kept, and returns the order to store in.
+fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<Vec<usize>> {
+    let Choice::Chains(chains) = &options.lossy.choice else { return Ok((0..jobs.len()).collect()) };
+    let mut used: Vec<String> = chains.iter().flat_map(|c| c.companions()).collect();
+    used.sort_unstable();
+    used.dedup();
+    if used.is_empty() {
+        return Ok((0..jobs.len()).collect());
+    }
+    let places: HashMap<String, usize> = jobs.iter().enumerate().map(|(i, j)| (j.name.clone(), i)).collect();
+    let mut needs: Vec<Vec<usize>> = Vec::with_capacity(jobs.len());
+    for job in jobs.iter_mut() {
+        let mut of = Vec::new();
+        for name in used.iter().filter(|_| job.lossy) {
+            let own = format!("{}{name}", job.prefix);
+            let found = places.get_key_value(&own).or_else(|| places.get_key_value(name));
+            let (stored, &place) = found.ok_or_else(|| {
+                Error::invalid(format!("expected the companion {name:?} of array {:?}, found no such array", job.name))
+            })?;
+            of.push(place);
+            job.companions.push((name.clone(), stored.clone()));
+        }
+        needs.push(of);
+    }
+    for &place in needs.iter().flatten() {
+        if let Some(j) = jobs.get_mut(place) {
+            j.keep = true;
+        }
+    }
+    order(&needs).map_err(|cycle| {
+        let names: Vec<_> = cycle.iter().filter_map(|&i| jobs.get(i)).map(|j| j.name.as_str()).collect();
+        Error::invalid(format!(
+            "expected companions that do not need each other, found a circle among {}; name the arrays to be lossy",
+            names.join(", ")
+        ))
+    })
+}
+
+/// Counts what is written.
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        let n = self.out.write(buf)?;
+        self.bytes += n as u64;
+        Ok(n)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}

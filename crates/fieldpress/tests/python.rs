@@ -1,0 +1,130 @@
+//! Files written by the library are opened by NumPy and VTK. Skipped without Python (`FIELDPRESS_PYTHON`, or
+//! `python3`) or those packages.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use fieldpress::array::{Buffer, Region, Sink, Source};
+use fieldpress::io::{format, npy, open, open_path, Arrays, Dataset, OpenOptions};
+use fieldpress::{Array, DType, Error, Result, Shape};
+
+/// The arrays of a file with other values.
+struct Changed(Vec<(String, Array)>);
+
+impl Arrays for Changed {
+    fn spec(&self, name: &str) -> Result<(DType, Shape)> {
+        let found = self.0.iter().find(|a| a.0 == name).map(|a| (a.1.dtype(), a.1.shape()));
+        found.ok_or_else(|| Error::corrupt(format!("expected an array {name:?}")))
+    }
+    fn read_into(&self, name: &str, sink: &mut dyn Sink) -> Result<()> {
+        let a = self.0.iter().find(|a| a.0 == name).ok_or_else(|| Error::corrupt("expected an array"))?;
+        sink.write(&Region::all(a.1.shape()), a.1.data())
+    }
+}
+
+fn changed(d: &Dataset) -> Changed {
+    let change = |source: &dyn Source| {
+        let values = match source.read(&Region::all(source.shape())).unwrap() {
+            Buffer::F32(v) => Buffer::F32(v.iter().map(|x| x / 3.0 - 1e-6).collect()),
+            Buffer::F64(v) => Buffer::F64(v.iter().map(|x| x / 3.0 - 1e-6).collect()),
+            Buffer::I32(v) => Buffer::I32(v.iter().map(|x| -3 * x).collect()),
+            other => other,
+        };
+        Array::new(source.shape(), values).unwrap()
+    };
+    Changed(d.arrays.iter().map(|a| (a.name.clone(), change(a.source.as_ref()))).collect())
+}
+
+fn place(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    std::fs::create_dir_all(&dir).unwrap();
+    dir.join(name)
+}
+
+/// Runs a check of `tests/python`; false, with a message, where it cannot run.
+fn check(script: &str, arguments: &[String]) -> bool {
+    let python = std::env::var("FIELDPRESS_PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = format!("{}/../../tests/python/{script}", env!("CARGO_MANIFEST_DIR"));
+    let Ok(output) = Command::new(&python).arg(&script).args(arguments).output() else {
+        eprintln!("skipped: {python} does not run");
+        return false;
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) {
+        eprintln!("{text}");
+        return false;
+    }
+    assert!(output.status.success(), "{script} {arguments:?}\n{text}");
+    true
+}
+
+/// Restores `d` with other values as `name`, and exports those: the path of the file, and `ARRAY=EXPORT` for each.
+fn write(d: &Dataset, name: &str) -> (String, Vec<String>) {
+    let arrays = changed(d);
+    let mut out = Vec::new();
+    format(d.format).unwrap().restore(&d.template, &d.verbatim, &arrays, &mut out).unwrap();
+    let file = place(name);
+    std::fs::write(&file, out).unwrap();
+    let mut expected = Vec::new();
+    for (i, (array, _)) in arrays.0.iter().enumerate() {
+        let mut out = Vec::new();
+        npy::write_npy(&arrays, array, &mut out).unwrap();
+        let export = place(&format!("{name}.{i}.npy"));
+        std::fs::write(&export, out).unwrap();
+        expected.push(format!("{array}={}", export.display()));
+    }
+    (file.display().to_string(), expected)
+}
+
+#[test]
+fn numpy_opens_what_is_written() {
+    // Two columns of a Fortran-ordered, big-endian array; the same deflated and stored in an archive is left to NumPy.
+    let head = "{'descr': '>f8', 'fortran_order': True, 'shape': (3, 2), }";
+    let mut file = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    file.extend(format!("{head:<117}\n").bytes());
+    file.extend((0..6).flat_map(|i| (f64::from(i) * 0.7).to_be_bytes()));
+    let d = open("a.npy", Arc::new(file), &OpenOptions::default()).unwrap();
+    let (file, expected) = write(&d, "fortran.npy");
+    let export = expected[0].split_once('=').unwrap().1.to_string();
+    if !check("check_npy.py", &[file, export]) {
+        return;
+    }
+    let python = std::env::var("FIELDPRESS_PYTHON").unwrap_or_else(|_| "python3".into());
+    for (name, save) in [("stored.npz", "savez"), ("deflated.npz", "savez_compressed")] {
+        let original = place(&format!("original-{name}"));
+        let code = format!(
+            "import numpy as n; n.{save}({:?}, b=n.arange(5.0), a=n.asfortranarray(n.ones((3, 2), '>f4')), \
+             i=n.arange(7, dtype='i4'), e=n.zeros((0, 3)), s=n.float64(2))",
+            original.display()
+        );
+        assert!(Command::new(&python).args(["-c", &code]).status().unwrap().success());
+        let d = open_path(&original, &OpenOptions::default()).unwrap();
+        assert_eq!(d.arrays.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["b", "a", "i", "e", "s"]);
+        let (file, expected) = write(&d, name);
+        assert!(check("check_npy.py", &[vec![file], expected].concat()));
+    }
+}
+
+#[test]
+fn vtk_opens_what_is_written() {
+    let fixtures = format!("{}/tests/fixtures/vti", env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for entry in std::fs::read_dir(fixtures).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.contains("lzma") {
+            continue;
+        }
+        let d = open_path(&path, &OpenOptions::default()).unwrap();
+        let (file, expected) = write(&d, &name);
+        let fields = ["field:TimeValue=1.25".to_string(), "field:note=hello".to_string()];
+        if !check("check_vti.py", &[vec![file], expected, fields.to_vec()].concat()) {
+            return;
+        }
+        count += 1;
+    }
+    assert_eq!(count, 8);
+}
