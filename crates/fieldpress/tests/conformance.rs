@@ -10,13 +10,22 @@ use fieldpress::codec::registry::{Make, REGISTRY};
 use fieldpress::{compress, decompress, Bound, Choice, DType, ErrorKind, Options, Tier};
 use rayon::prelude::*;
 
-/// A chain in which each method of the registry does its work.
+/// A chain in which each method of the registry does its work, but for those that need another array.
 fn chains() -> Vec<String> {
     let example = |e: &fieldpress::codec::registry::Entry| match e.make {
         Make::Codec(_) | Make::Bytes(_) => e.id.to_string(),
         Make::Filter(_) => format!("{}+lorenzo", e.id),
     };
-    REGISTRY.iter().map(|e| example(e)).collect()
+    REGISTRY.iter().filter(|e| e.id != "difference").map(|e| example(e)).collect()
+}
+
+/// The bounds worth trying on a chain: lossless methods do the same whatever the bound.
+fn bounds_for(chain: Option<&str>) -> Vec<Bound> {
+    let lossless = ["raw", "pco", "zlib", "zstd", "lz4", "shuffle"];
+    match chain {
+        Some(c) if lossless.contains(&c) => vec![Bound::Lossless, Bound::Abs(0.7), Bound::Psnr(50.0)],
+        _ => bounds(),
+    }
 }
 
 fn round_trip(x: &Array, bound: &Bound, chain: Option<&str>, block: Option<Vec<usize>>) -> Result<u64, String> {
@@ -53,7 +62,7 @@ fn every_bound_holds_on_every_kind_of_data() {
             let mut failures = Vec::new();
             for shape in SHAPES {
                 let x = data(*kind, *dtype, shape);
-                for bound in bounds() {
+                for bound in bounds_for(chain.as_deref()) {
                     let blocks = [None, (shape.len() == 2).then(|| vec![5, 8])];
                     for block in blocks.into_iter().take(if shape.len() == 2 { 2 } else { 1 }) {
                         match round_trip(&x, &bound, chain.as_deref(), block.clone()) {

@@ -1,5 +1,6 @@
 //! Runs the seeds and regressions of every fuzz target through the same code as the fuzzer does.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::precedence, clippy::type_complexity)]
+#![allow(unreachable_pub, clippy::manual_is_multiple_of)]
 
 use std::path::{Path, PathBuf};
 

@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn payloads_tell_their_stages_without_being_decoded() {
-        let smooth: Vec<f32> = (0..4096).map(|i| ((i % 64) as f32 * 0.11).sin() * 40.0 + (i / 64) as f32).collect();
+        let smooth: Vec<f32> = (0..4096).map(|i| libm::sinf((i % 64) as f32 * 0.11) * 40.0 + (i / 64) as f32).collect();
         let noise: Vec<f32> = (0..4096u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761) >> 3)).collect();
         let mut holes = smooth.clone();
         holes[70..900].fill(f32::NAN);

@@ -436,8 +436,8 @@ impl Pass {
         }
         for p in parents {
             let mut at = *index;
-            for k in 0..rank - 1 {
-                at[k] = (at[k] >> (p.depth[k] - band.depth[k])).min(p.extents[k] - 1);
+            for (k, a) in at.iter_mut().enumerate().take(rank - 1) {
+                *a = (*a >> (p.depth[k] - band.depth[k])).min(p.extents[k] - 1);
             }
             let w = p.extents[rank - 1];
             for v in [&mut s.coarse, &mut s.around] {

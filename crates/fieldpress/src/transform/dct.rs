@@ -74,8 +74,8 @@ impl Line {
     fn inverse(&self, y: &[Row], x: &mut [Row]) {
         let mut step = 1 << self.odd.len();
         let mut m = self.n >> self.odd.len();
-        for i in 0..m {
-            x[i] = dot(self.rest[i..].iter().step_by(m).zip(y.iter().step_by(step)));
+        for (i, x) in x.iter_mut().enumerate().take(m) {
+            *x = dot(self.rest[i..].iter().step_by(m).zip(y.iter().step_by(step)));
         }
         for odd in self.odd.iter().rev() {
             step /= 2;
