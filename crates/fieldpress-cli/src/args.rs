@@ -16,22 +16,22 @@ pub(crate) struct BoundArgs {
     #[arg(long)]
     lossless: bool,
     /// |error| <= X, in the units of the data.
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     abs: Option<f64>,
     /// |error| <= X times the range of the valid values of the array.
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     rel: Option<f64>,
     /// |error| <= X times |value|.
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pw_rel: Option<f64>,
     /// |error| <= max(ABS, REL |value|): for data over many decades.
     #[arg(long, value_name = "ABS,REL", value_parser = pair)]
     abs_or_rel: Option<(f64, f64)>,
     /// L2 norm of the error <= X times the L2 norm of the array.
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     l2: Option<f64>,
     /// Peak signal-to-noise ratio of at least DB decibels.
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", allow_negative_numbers = true)]
     psnr: Option<f64>,
     /// Several bounds, all of which are to hold.
     #[arg(long)]

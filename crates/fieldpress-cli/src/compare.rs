@@ -1,10 +1,249 @@
 //! `fieldpress compare`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use clap::Args;
-/// Compare.
+use fieldpress::array::{Buffer, DType, Grid, Region, Source};
+use fieldpress::files::Glob;
+use fieldpress::metrics::{Comparison, ErrorHistogram, Spectrum, METRICS};
+use fieldpress::{Archive, Error, Limits, Result, Shape};
+use serde_json::{json, Map, Value};
+
+use crate::args::{positive, OpenArgs};
+use crate::files::{input, shown};
+use crate::numbers::short;
+use crate::screen::say;
+use crate::table::Table;
+
+/// Compare the arrays of two files: every metric of the second against the first.
+///
+/// Arrays are matched by name, or alone with alone. Both may be archives, whose arrays are decoded.
 #[derive(Args)]
-pub(crate) struct Compare {}
-impl Compare {
-    pub(crate) fn run(&self) -> fieldpress::Result<()> {
-        Ok(())
+pub(crate) struct Compare {
+    /// The original.
+    a: PathBuf,
+    /// What stands for it.
+    b: PathBuf,
+    /// Arrays to compare.
+    #[arg(long, value_name = "PATTERN,...", value_delimiter = ',')]
+    arrays: Vec<Glob>,
+    /// A fill value: points that hold it do not count.
+    #[arg(long, value_name = "V", allow_negative_numbers = true)]
+    fill: Option<f64>,
+    /// Power spectra of both and of the error, by wavenumber.
+    #[arg(long)]
+    spectrum: bool,
+    /// The distribution of the error in so many bins.
+    #[arg(long, value_name = "BINS", num_args = 0..=1, default_missing_value = "21", value_parser = positive)]
+    histogram: Option<usize>,
+    #[command(flatten)]
+    open: OpenArgs,
+    /// Show identical arrays in full too.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An array of either file.
+struct Named {
+    name: String,
+    source: Box<dyn Source + Send>,
+    /// How it is cut, where it has to be decoded, and the bit pattern of its fill value.
+    stored: Option<(Grid, u64, Option<u64>)>,
+}
+
+/// An array of an archive.
+struct Decoded {
+    archive: Arc<Archive>,
+    name: String,
+    dtype: DType,
+    shape: Shape,
+}
+
+impl Source for Decoded {
+    fn dtype(&self) -> DType {
+        self.dtype
     }
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+    fn read(&self, region: &Region) -> Result<Buffer> {
+        Ok(self.archive.read_region(&self.name, region)?.into_buffer())
+    }
+}
+
+/// What was found for one pair of arrays.
+struct Found {
+    name: String,
+    metrics: Comparison,
+    histogram: Option<ErrorHistogram>,
+    spectrum: Option<Spectrum>,
+}
+
+impl Compare {
+    pub(crate) fn run(&self) -> Result<()> {
+        let (mut a, mut b) = (self.load(&self.a)?, self.load(&self.b)?);
+        if let ([x], [y]) = (a.as_mut_slice(), b.as_mut_slice()) {
+            y.name.clone_from(&x.name);
+        }
+        let mut found = Vec::new();
+        for x in &a {
+            let Some(y) = b.iter().find(|y| y.name == x.name) else { continue };
+            found.push(self.pair(x, y).map_err(|e| e.at(format!("{}: {}", shown(&self.b), x.name)))?);
+        }
+        let missing = |from: &[Named], of: &[Named]| -> Vec<String> {
+            from.iter().filter(|x| !of.iter().any(|y| y.name == x.name)).map(|x| x.name.clone()).collect()
+        };
+        let only = [missing(&a, &b), missing(&b, &a)];
+        if found.is_empty() {
+            return Err(Error::invalid("expected arrays of the same name, found none").at(shown(&self.b)));
+        }
+        if self.json {
+            return say(self.to_json(&found, &only)?.to_string());
+        }
+        say(self.to_text(&found, &only)?)
+    }
+    /// The arrays of a file or an archive.
+    fn load(&self, path: &Path) -> Result<Vec<Named>> {
+        let file = input(path)?;
+        let wanted = |name: &str| self.arrays.is_empty() || self.arrays.iter().any(|g| g.matches(name));
+        let arrays = if Archive::matches(&file.bytes) {
+            Archive::open(file.bytes, Limits::default()).and_then(from_archive)
+        } else {
+            let named = |a: fieldpress::io::FileArray| Named { name: a.name, source: a.source, stored: None };
+            let dataset = fieldpress::io::open(&file.name, file.bytes, &self.open.options());
+            dataset.map(|d| d.arrays.into_iter().map(named).collect())
+        };
+        let mut arrays: Vec<Named> = arrays.map_err(|e| e.at(shown(path)))?;
+        arrays.retain(|a| wanted(&a.name));
+        Ok(arrays)
+    }
+    fn pair(&self, x: &Named, y: &Named) -> Result<Found> {
+        let (a, b) = (x.source.as_ref(), y.source.as_ref());
+        let fill = self.fill.map(|v| a.dtype().nearest_bits(v));
+        let fill = fill.or(y.stored.as_ref().and_then(|s| s.2)).or(x.stored.as_ref().and_then(|s| s.2));
+        let mut metrics = match y.stored.as_ref().or(x.stored.as_ref()).filter(|_| a.shape() == b.shape()) {
+            Some((grid, ..)) => Comparison::over_blocks(a, b, fill, grid)?,
+            None => Comparison::new(a, b, fill)?,
+        };
+        metrics = metrics.with_ssim(a, b)?;
+        if let Some((_, bytes, _)) = y.stored {
+            metrics = metrics.with_size(bytes);
+        }
+        let histogram = self.histogram.map(|bins| ErrorHistogram::new(a, b, &metrics, bins)).transpose()?;
+        let spectrum = self.spectrum.then(|| Spectrum::new(a, b, &metrics)).transpose()?;
+        Ok(Found { name: x.name.clone(), metrics, histogram, spectrum })
+    }
+    fn to_json(&self, found: &[Found], only: &[Vec<String>; 2]) -> Result<Value> {
+        let one = |f: &Found| -> Result<Value> {
+            let mut all = Map::new();
+            all.insert("name".into(), f.name.as_str().into());
+            all.extend(values(f)?);
+            for (key, value) in
+                [("histogram", f.histogram.as_ref().map(to_value)), ("spectrum", f.spectrum.as_ref().map(to_value))]
+            {
+                if let Some(v) = value {
+                    all.insert(key.into(), v?);
+                }
+            }
+            Ok(Value::Object(all))
+        };
+        Ok(json!({
+            "a": self.a.display().to_string(),
+            "b": self.b.display().to_string(),
+            "arrays": found.iter().map(one).collect::<Result<Vec<_>>>()?,
+            "only_a": only[0],
+            "only_b": only[1],
+        }))
+    }
+    fn to_text(&self, found: &[Found], only: &[Vec<String>; 2]) -> Result<String> {
+        let (same, shown): (Vec<_>, Vec<_>) =
+            found.iter().partition(|f| f.metrics.is_lossless() && !self.verbose && found.len() > 1);
+        let mut text = String::new();
+        for group in shown.chunks(6) {
+            let head: Vec<&str> = std::iter::once("metric").chain(group.iter().map(|f| f.name.as_str())).collect();
+            let mut table = Table::new(&head, 1);
+            let columns = group.iter().map(|f| values(f)).collect::<Result<Vec<_>>>()?;
+            for (name, _) in METRICS {
+                let cells = columns.iter().map(|c| cell(c.get(name)));
+                table.push(std::iter::once(name.to_string()).chain(cells).collect());
+            }
+            text += &format!("{}\n\n", table.text());
+        }
+        for f in &shown {
+            text +=
+                &f.histogram.as_ref().map(|h| format!("{}: errors\n{}\n\n", f.name, histogram(h))).unwrap_or_default();
+            text += &f.spectrum.as_ref().map(|s| format!("{}: power\n{}\n\n", f.name, spectrum(s))).unwrap_or_default();
+        }
+        if !same.is_empty() {
+            text += &format!("{} arrays are the same to the bit\n", same.len());
+        }
+        for (names, path) in only.iter().zip([&self.a, &self.b]).filter(|(n, _)| !n.is_empty()) {
+            text += &format!("only in {}: {}\n", path.display(), names.join(" "));
+        }
+        Ok(text)
+    }
+}
+
+fn from_archive(archive: Archive) -> Result<Vec<Named>> {
+    let archive = Arc::new(archive);
+    let one = |h: &fieldpress::container::ArrayHeader| {
+        let grid = h.grid()?;
+        let source = Decoded { archive: archive.clone(), name: h.name.clone(), dtype: h.dtype, shape: grid.shape() };
+        // Alone in its archive, an array answers for all bytes of it.
+        let bytes = match archive.directory().arrays.len() {
+            1 => archive.size(),
+            _ => archive.stored_bytes(&h.name)?,
+        };
+        Ok(Named { name: h.name.clone(), source: Box::new(source), stored: Some((grid, bytes, h.fill_bits()?)) })
+    };
+    archive.directory().arrays.iter().map(one).collect()
+}
+
+fn to_value(v: impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(v).map_err(|e| Error::invalid(format!("expected numbers that can be written: {e}")))
+}
+
+/// Every metric by name.
+fn values(f: &Found) -> Result<Map<String, Value>> {
+    match to_value(&f.metrics)? {
+        Value::Object(o) => Ok(o),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn cell(v: Option<&Value>) -> String {
+    match v {
+        Some(Value::Number(n)) if n.is_f64() => short(n.as_f64().unwrap_or(f64::NAN)),
+        Some(Value::Number(n)) => n.to_string(),
+        Some(Value::String(s)) => s.replace("Infinity", "inf"),
+        _ => "-".into(),
+    }
+}
+
+fn histogram(h: &ErrorHistogram) -> String {
+    let mut table = Table::new(&["from", "to", "values", ""], 0);
+    let (bins, most) = (h.counts.len(), h.counts.iter().copied().max().unwrap_or(0).max(1));
+    let edge = |i: usize| short(-h.limit + 2.0 * h.limit * i as f64 / bins as f64);
+    for (i, &n) in h.counts.iter().enumerate() {
+        let bar = format!("{:<30}", "#".repeat((n * 30).div_ceil(most) as usize));
+        table.push(vec![edge(i), edge(i + 1), n.to_string(), bar]);
+    }
+    let q = &h.quantiles;
+    let quantiles = [q.p50, q.p90, q.p99, q.p99_9].map(short);
+    let [p50, p90, p99, p99_9] = quantiles;
+    format!("{}\n|error| at 50 %: {p50}, 90 %: {p90}, 99 %: {p99}, 99.9 %: {p99_9}", table.text())
+}
+
+fn spectrum(s: &Spectrum) -> String {
+    let mut table = Table::new(&["wavenumber", "modes", "original", "decoded", "error", "error/original"], 0);
+    let at = |v: &[f64], k: usize| short(v.get(k).copied().unwrap_or(f64::NAN));
+    for (k, modes) in s.modes.iter().enumerate() {
+        let row = [&s.original, &s.decoded, &s.error, &s.ratio].map(|v| at(v, k));
+        table.push([k.to_string(), modes.to_string()].into_iter().chain(row).collect());
+    }
+    table.text()
 }

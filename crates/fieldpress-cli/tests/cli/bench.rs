@@ -12,7 +12,8 @@ fn one_json_object_per_array_codec_and_bound() {
     assert_eq!(lines.len(), 8);
     for l in &lines {
         let keys: Vec<&str> = l.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected = "file array codec bound input_bytes bytes ratio max_error tolerance psnr encode_mb_s decode_mb_s threads";
+        let expected =
+            "file array codec bound input_bytes bytes ratio max_error tolerance psnr encode_mb_s decode_mb_s threads";
         assert_eq!(keys.join(" "), expected);
         assert!(l["max_error"].as_f64().unwrap() <= l["tolerance"].as_f64().unwrap());
         assert!(l["encode_mb_s"].as_f64().unwrap() > 0.0 && l["threads"] == 1);
@@ -20,7 +21,10 @@ fn one_json_object_per_array_codec_and_bound() {
         assert_eq!(l["ratio"].as_f64(), Some(ratio));
     }
     let first = &lines[0];
-    assert_eq!((&first["file"], &first["array"], &first["codec"]), (&"a.npy".into(), &"data".into(), &"lorenzo".into()));
+    assert_eq!(
+        (&first["file"], &first["array"], &first["codec"]),
+        (&"a.npy".into(), &"data".into(), &"lorenzo".into())
+    );
     assert_eq!((&first["bound"], &first["input_bytes"]), (&"rel 1e-2".into(), &12_288.into()));
     // Without error there is no finite PSNR.
     assert!(lines.iter().any(|l| l["codec"] == "raw" && l["psnr"] == "Infinity"));
@@ -31,7 +35,9 @@ fn tables_for_people_sheets_and_documents() {
     let f = Folder::new("tables");
     f.npy("a.npy", &[64, 48], waves(64, 48));
     f.npy("i.npy", &[64], (0..64i32).collect::<Vec<_>>());
-    let args = |more: &[&'static str]| [&["bench", "a.npy", "--codec", "lorenzo", "--abs", "0.1", "--repeat", "2"][..], more].concat();
+    let args = |more: &[&'static str]| {
+        [&["bench", "a.npy", "--codec", "lorenzo", "--abs", "0.1", "--repeat", "2"][..], more].concat()
+    };
     assert!(f.ok(&args(&[])).lines().next().unwrap().starts_with("file"));
     let csv = f.ok(&args(&["--csv"]));
     assert!(csv.starts_with("file,array,codec,bound,input_bytes") && csv.lines().count() == 2);

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use fieldpress::io::npy;
 use fieldpress::array::Element;
+use fieldpress::io::npy;
 use fieldpress::Array;
 use serde_json::Value;
 

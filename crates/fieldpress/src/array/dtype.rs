@@ -60,6 +60,10 @@ impl DType {
             DType::F32 | DType::F64 | DType::U64 => self,
         }
     }
+    /// The bit pattern, zero-extended, of the value of this type nearest to `v` (see [`Element::from_f64`]).
+    pub fn nearest_bits(self, v: f64) -> u64 {
+        crate::dispatch_dtype!(self, T => T::from_f64(v).to_bits64())
+    }
     /// The short name: `f32`, `i16`, ...
     pub const fn name(self) -> &'static str {
         match self {

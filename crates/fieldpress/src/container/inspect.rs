@@ -1,5 +1,6 @@
 //! How the blocks of an archive are stored, from their lengths and flags, without decoding them.
 
+use super::format;
 use super::reader::{Archive, BlockInfo};
 use crate::array::ReadAt;
 use crate::codec::{inspect_payload, Outcome, StageBytes};
@@ -37,6 +38,12 @@ impl ReadAt for Payload<'_> {
 }
 
 impl Archive {
+    /// Whether `bytes` begin as an archive does.
+    pub fn matches(bytes: &dyn ReadAt) -> bool {
+        let mut head = format::MAGIC;
+        head.fill(0);
+        bytes.read_at(0, &mut head).is_ok() && head == format::MAGIC
+    }
     /// How the blocks of an array are stored, in C order of the grid. Only their first bytes are read, and no checksums
     /// compared. Errors: `InvalidArgument` when there is no such array; `Corrupt`, `Truncated`, `Io`.
     pub fn inspect(&self, name: &str) -> Result<Vec<StoredBlock>> {

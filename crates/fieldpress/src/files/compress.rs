@@ -242,3 +242,120 @@ impl<W: Write> Write for Counted<W> {
         self.out.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::array::{DType, Region, Shape, SliceMut};
+    use crate::bound::Term;
+    use crate::codec::{Block, BlockCodec, Chain, Claim, Codec, Limits, Site, Spec};
+    use crate::container::Archive;
+    use crate::io::npy;
+
+    fn file(name: &str, shape: &[usize], values: &[f32]) -> Input {
+        let mut bytes = npy::header(DType::F32, &Shape::new(shape).unwrap());
+        values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        Input::from_bytes(name, bytes)
+    }
+
+    /// Stores differences from its companion.
+    #[derive(Debug)]
+    struct Beside(&'static str);
+
+    impl Codec for Beside {
+        fn id(&self) -> &'static str {
+            "beside"
+        }
+        fn config(&self) -> serde_json::Value {
+            json!({})
+        }
+        fn bind(&self, _: &[u8], _: &Spec) -> Result<Box<dyn BlockCodec>> {
+            Ok(Box::new(BoundBeside))
+        }
+        fn companions(&self) -> Vec<String> {
+            vec![self.0.into()]
+        }
+    }
+
+    struct BoundBeside;
+
+    impl BlockCodec for BoundBeside {
+        fn encode(&self, x: &Block<'_>, _: &Term, out: &mut Vec<u8>) -> Result<Claim> {
+            let other = x.site.companions[0].1.data().to_f64();
+            let same = x.values.to_f64() == other;
+            out.push(u8::from(same));
+            Ok(Claim::Unchecked)
+        }
+        fn decode(&self, bytes: &[u8], site: &Site<'_>, mut out: SliceMut<'_>) -> Result<()> {
+            if bytes == [1] {
+                out.copy_from(site.companions[0].1.data())?;
+            }
+            Ok(())
+        }
+    }
+
+    fn with(codec: Beside, arrays: &[&str]) -> FileOptions {
+        let mut options = FileOptions::new(Bound::Abs(0.0));
+        options.lossy.choice = Choice::Chains(vec![Chain::of(Box::new(codec))]);
+        options.arrays = arrays.iter().map(|a| a.parse().unwrap()).collect();
+        options
+    }
+
+    #[test]
+    fn companions_are_stored_first_and_handed_over_decoded() {
+        let noise: Vec<f32> = (0..4000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32).collect();
+        let inputs = [file("a.npy", &[4000], &noise), file("b.npy", &[4000], &noise)];
+        let mut out = Vec::new();
+        let options = with(Beside("b.npy:data"), &["a.npy:*"]);
+        let report = compress_files(&inputs, &mut out, &options, None).unwrap();
+        let names: Vec<_> = report.arrays.iter().map(|a| a.header.name.as_str()).collect();
+        assert_eq!(names, ["b.npy:data", "a.npy:data"]);
+        let a = &report.arrays[1];
+        assert_eq!(a.header.companions, [("b.npy:data".to_string(), "b.npy:data".to_string())]);
+        assert!(a.bytes < 20, "{} bytes: the companion was not used", a.bytes);
+        assert_eq!((report.bytes, report.input_bytes), (out.len() as u64, 2 * (128 + 16_000)));
+
+        let message = |o: &FileOptions| compress_files(&inputs, Vec::new(), o, None).unwrap_err().message().to_string();
+        assert!(message(&with(Beside("c"), &["a.npy:*"])).contains("companion \"c\""));
+        assert!(message(&with(Beside("data"), &["data"])).contains("a circle"));
+    }
+
+    #[test]
+    fn roles_patterns_and_blocks_decide_how_arrays_are_stored() {
+        let values: Vec<f32> = (0..6000).map(|i| (i as f32 * 0.01).sin()).collect();
+        let inputs = [file("a.npy", &[60, 100], &values), file("b.npy", &[6000], &values)];
+        let mut options = FileOptions::new(Bound::Abs(1e-3));
+        options.lossy.block = Some(vec![32, 32]);
+        let mut out = Vec::new();
+        let report = compress_files(&inputs, &mut out, &options, None).unwrap();
+        assert_eq!((&report.arrays[0].header.block[..], &report.arrays[1].header.block[..]), (&[32, 32][..], &[6000][..]));
+        assert!(report.arrays.iter().all(|a| a.header.bound == Bound::Abs(1e-3)));
+        options.arrays = vec!["b*".parse().unwrap()];
+        assert!(compress_files(&inputs, Vec::new(), &options, None).unwrap_err().message().contains("1 extents"));
+        options.lossy.block = None;
+        let report = compress_files(&inputs, &mut Vec::new(), &options, None).unwrap();
+        assert_eq!((&report.arrays[0].header.bound, &report.arrays[1].header.bound), (&Bound::Lossless, &Bound::Abs(1e-3)));
+        let same = [inputs[0].clone(), inputs[0].clone()];
+        assert!(compress_files(&same, Vec::new(), &options, None).unwrap_err().message().contains("twice"));
+        // The archive holds both files, and each comes back.
+        let archive = Archive::open(Arc::new(out), Limits::default()).unwrap();
+        for (i, input) in inputs.iter().enumerate() {
+            let mut back = Vec::new();
+            super::super::restore_file(&archive, i, &mut back, None).unwrap();
+            let (x, y) = (&inputs[i], npy::read_npy(&back).unwrap());
+            let mut bytes = vec![0; x.bytes.size().unwrap() as usize];
+            x.bytes.read_at(0, &mut bytes).unwrap();
+            let x = npy::read_npy(&bytes).unwrap();
+            assert_eq!((x.shape(), input.name.len()), (y.shape(), 5));
+            let pairs = x.as_typed::<f32>().unwrap().iter().zip(y.as_typed::<f32>().unwrap());
+            assert!(pairs.into_iter().all(|(x, y)| (x - y).abs() <= 1e-3));
+            assert!(super::super::verify_file(input, &archive, i, None).unwrap().holds());
+        }
+        let all = Region::all(Shape::new(&[60, 100]).unwrap());
+        assert_eq!(archive.read_region("a.npy:data", &all).unwrap().shape(), all.shape());
+    }
+}
