@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod predict;
 pub mod quantize;
 pub mod select;
+pub mod transform;
 
 pub use array::{Array, DType, Shape, View};
 pub use bound::Bound;

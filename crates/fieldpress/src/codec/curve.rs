@@ -76,11 +76,17 @@ impl<C: Curve> Filter for CurveFilter<C> {
         let mut inner = Term::EXACT;
         if !hint.is_exact() && seen.largest > 0.0 {
             let mut d = seen.sufficient::<C>(&allowed, scale);
-            if seen.zeros && allowed.abs == 0.0 {
-                // Zeros must come back as zeros: what is nearer to 0 than to the smallest other value is 0.
-                let threshold = 0.5 * C::forward(seen.smallest, scale);
-                d = d.min(threshold * (1.0 - 1e-9));
-                side.extend_from_slice(&threshold.to_le_bytes());
+            if seen.zeros {
+                let at_zero = C::gap(0.0, allowed.at(0.0), scale);
+                if at_zero < d {
+                    // What is nearer to 0 than to the smallest other value is 0: then zeros ask for less precision.
+                    let threshold = 0.5 * C::forward(seen.smallest, scale);
+                    let beside = d.min(threshold * (1.0 - 1e-9));
+                    if beside > at_zero {
+                        side.extend_from_slice(&threshold.to_le_bytes());
+                    }
+                    d = beside.max(at_zero);
+                }
             }
             if d >= f64::MIN_POSITIVE {
                 inner.abs = d.min(f64::MAX);
@@ -194,11 +200,9 @@ impl Magnitudes {
             smallest
         }
     }
-    /// The largest tolerance behind the curve that is sufficient at all these magnitudes.
+    /// The largest tolerance behind the curve that is sufficient at all these magnitudes but 0.
     fn sufficient<C: Curve>(&self, allowed: &Allowed, scale: f64) -> f64 {
-        // Zeros only count where there is a tolerance for them; else the threshold sees to them.
-        let low = if self.zeros && allowed.abs > 0.0 { 0.0 } else { self.smallest };
-        let m = allowed.meeting().max(low).min(self.largest);
+        let m = allowed.meeting().max(self.smallest).min(self.largest);
         let d = C::gap(m, allowed.at(m), scale);
         // The rounding of the curve, of its inverse and of what lies between them.
         let error = (C::forward(self.largest, scale) + 4.0) * 2.0 * f64::EPSILON;
@@ -223,5 +227,164 @@ pub fn scaled_ln(m: f64, scale: f64) -> f64 {
         libm::log(r)
     } else {
         libm::log(m) - libm::log(scale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::View;
+    use crate::{compress, decompress, Bound, Options};
+
+    const DIMS: [usize; 3] = [24, 40, 50];
+
+    /// Smooth over many decades, both signs, with zeros: a shell of exact zeros, and the planes where the sign changes.
+    fn field(decades: f64) -> Vec<f64> {
+        let mut seed = 88_172_645_463_325_252u64;
+        let mut noise = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let place = |i: usize, n: usize| i as f64 / n as f64 - 0.5;
+        (0..DIMS.iter().product())
+            .map(|i| {
+                let (z, y, x) = (
+                    place(i / (DIMS[1] * DIMS[2]), DIMS[0]),
+                    place(i / DIMS[2] % DIMS[1], DIMS[1]),
+                    place(i % DIMS[2], DIMS[2]),
+                );
+                let r = (x * x + y * y + z * z) * 4.0;
+                let sign = if libm::sin(9.0 * x + 4.0 * y) < -0.4 { -1.0 } else { 1.0 };
+                if r > 2.0 || (i / 7) % 61 == 0 {
+                    return 0.0;
+                }
+                sign * libm::exp10(2.0 - decades * r / 2.0) * (1.0 + 0.02 * noise())
+            })
+            .collect()
+    }
+
+    /// Compresses and returns (corrected points, points, compression ratio) after checking every point.
+    fn check<T: Element>(values: &[T], bound: Bound, chain: &str) -> (u64, u64, f64) {
+        let (abs, rel) = match bound {
+            Bound::Abs(a) => (a, 0.0),
+            Bound::PwRel(r) => (0.0, r),
+            Bound::AbsOrRel { abs, rel } => (abs, rel),
+            _ => unreachable!(),
+        };
+        let options = Options::new(bound).with_chain(chain).unwrap();
+        let (bytes, report) = compress(&View::new(&DIMS, values).unwrap(), options).unwrap();
+        let back = decompress(&bytes).unwrap();
+        for (x, y) in values.iter().zip(back.as_typed::<T>().unwrap()) {
+            let (x, y) = (x.to_f64(), y.to_f64());
+            let allowed = abs.max(rel * x.abs());
+            assert!((x - y).abs() <= allowed * (1.0 + 2e-16), "{chain}: {x:e} became {y:e}, allowed {allowed:e}");
+            assert!(abs > 0.0 || x != 0.0 || y == 0.0, "{chain}: 0 became {y:e}");
+        }
+        println!(
+            "{} {chain} {}: ratio {:.2}, corrected {}",
+            T::DTYPE,
+            report.header.bound,
+            report.ratio(),
+            report.corrected
+        );
+        (report.corrected, values.len() as u64, report.ratio())
+    }
+
+    /// Returns the compression ratio.
+    fn few<T: Element>(values: &[T], bound: Bound, chain: &str) -> f64 {
+        let (corrected, points, ratio) = check(values, bound, chain);
+        assert!(corrected * 1000 < points, "{chain}: {corrected} of {points} corrected");
+        ratio
+    }
+
+    #[test]
+    fn relative_bounds_hold_with_few_corrections() {
+        let wide = field(25.0);
+        let single: Vec<f32> = wide.iter().map(|&v| v as f32).collect();
+        for rel in [0.3, 1e-2, 1e-4] {
+            for codec in ["lorenzo", "interp", "pco"] {
+                for curve in ["log", "asinh"] {
+                    let both = Bound::AbsOrRel { abs: 1e-15, rel };
+                    let suited = format!("{curve}:scale={:e}+{codec}", 1e-15 / rel);
+                    let ratios = [
+                        few(&wide, Bound::PwRel(rel), &format!("{curve}+{codec}")),
+                        few(&single, Bound::PwRel(rel), &format!("{curve}+{codec}")),
+                        few(&wide, both.clone(), &suited),
+                        few(&single, both.clone(), &format!("{curve}+{codec}")),
+                        // A scale that does not suit the bound costs bytes, not corrections.
+                        few(&single, both, &format!("{curve}:scale=1e-12+{codec}")),
+                    ];
+                    // A lossless codec does not pay behind a curve, the others do.
+                    assert!(codec == "pco" || ratios.iter().all(|&r| r > 2.0), "{curve}+{codec}: {ratios:?}");
+                }
+            }
+        }
+        few(&single, Bound::Abs(1e-3), "asinh:scale=1+interp");
+        few(&single, Bound::PwRel(1e-6), "log+lorenzo");
+        few(&wide, Bound::PwRel(1e-9), "log+lorenzo");
+    }
+
+    #[test]
+    fn integers_keep_relative_bounds() {
+        let wide = field(6.0);
+        let counts: Vec<i32> = wide.iter().map(|&v| (v * 1e5) as i32).collect();
+        let bytes: Vec<u8> = wide.iter().map(|&v| (v.abs() * 2.0) as u8).collect();
+        let long: Vec<i64> = wide.iter().map(|&v| (v * 1e16) as i64).collect();
+        for chain in ["log+lorenzo", "asinh+interp"] {
+            few(&counts, Bound::PwRel(0.05), chain);
+            few(&counts, Bound::AbsOrRel { abs: 7.0, rel: 0.01 }, chain);
+            few(&bytes, Bound::PwRel(0.1), chain);
+            few(&long, Bound::PwRel(1e-3), chain);
+        }
+    }
+
+    #[test]
+    fn logarithms_pay_for_wide_ranges() {
+        let wide: Vec<f32> = field(25.0).iter().map(|&v| v as f32).collect();
+        let bound = Bound::AbsOrRel { abs: 1e-15, rel: 1e-2 };
+        assert!(check(&wide, bound, "log+lorenzo").2 > 8.0);
+    }
+
+    #[test]
+    fn every_decade_of_the_type_is_reached() {
+        let mut v: Vec<f64> = (0..48_000).map(|i| libm::exp10(f64::from(i - 24_000) / 78.0)).collect();
+        v[0] = f64::from_bits(1);
+        v[1] = -f64::MIN_POSITIVE;
+        v[47_999] = f64::MAX;
+        v[47_998] = f64::MIN;
+        for chain in ["log+lorenzo", "log:scale=5e-324+interp", "asinh+lorenzo", "log+pco"] {
+            few(&v, Bound::PwRel(1e-3), chain);
+        }
+        // Scales far from what suits: linear where the bound is relative, logarithmic where it is absolute.
+        check(&v, Bound::PwRel(1e-3), "log:scale=1e-300+lorenzo");
+        check(&v, Bound::Abs(1e290), "log:scale=1e290+lorenzo");
+    }
+
+    #[test]
+    fn side_information_is_not_trusted() {
+        let f = |scale| CurveFilter::new(crate::codecs::log::Log { scale }).unwrap();
+        let spec = Spec { dtype: DType::F32, shape: crate::Shape::new(&[3]).unwrap() };
+        let y = [0.5, f64::NAN, -1e308];
+        let inverse = |scale, side: &[u8]| f(scale).inverse(Slice::F64(&y), side, &spec, &Site::default());
+        let back = inverse(2.0, &[]).unwrap();
+        assert_eq!(f32::of(back.as_slice()).map(|b| (b[0], b[2])), Some((1.0, f32::NEG_INFINITY)));
+        assert_eq!(f32::of(inverse(2.0, &0.6f64.to_le_bytes()).unwrap().as_slice()).map(|b| b[0]), Some(0.0));
+        assert!(inverse(0.0, &2f64.to_le_bytes()).is_ok());
+        for bad in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
+            assert!(inverse(0.0, &bad.to_le_bytes()).is_err());
+        }
+        for bad in [-1.0, f64::NAN, f64::INFINITY] {
+            assert!(inverse(1.0, &bad.to_le_bytes()).is_err());
+        }
+        for cut in 1..8 {
+            assert!(inverse(0.0, &[0; 8][..cut]).is_err() && inverse(1.0, &[0; 8][..cut]).is_err());
+        }
+        assert!(inverse(1.0, &[0; 9]).is_err());
+        assert!(f(1.0).inverse(Slice::I32(&[1]), &[], &spec, &Site::default()).is_err());
+        for bad in ["-1", "1e999", "\"a\""] {
+            assert!(crate::Chain::parse(&format!("log:scale={bad}")).is_err(), "{bad}");
+        }
     }
 }

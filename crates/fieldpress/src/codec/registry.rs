@@ -47,6 +47,7 @@ pub struct Entry {
 pub static REGISTRY: &[&Entry] = &[
     &c::interp::ENTRY,
     &c::lorenzo::ENTRY,
+    &c::dwt::ENTRY,
     &c::raw::ENTRY,
     &c::pco::ENTRY,
     &c::zlib::ENTRY,

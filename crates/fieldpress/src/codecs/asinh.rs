@@ -78,7 +78,8 @@ mod tests {
                 let m = 1.7 * libm::pow(10.0, f64::from(e));
                 let z = Asinh::forward(m, scale);
                 let back = Asinh::inverse(z, scale);
-                assert!((back - m).abs() <= m * (z + 4.0) * 2.0 * f64::EPSILON, "{m:e} {scale:e} {back:e}");
+                let underflow = scale * f64::MIN_POSITIVE;
+                assert!((back - m).abs() <= m * (z + 4.0) * 2.0 * f64::EPSILON + underflow, "{m:e} {scale:e} {back:e}");
             }
         }
         assert!((Asinh::forward(FAR * 0.999_999_999, 1.0) - Asinh::forward(FAR, 1.0)).abs() < 1.1e-9);

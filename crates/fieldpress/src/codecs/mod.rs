@@ -3,6 +3,7 @@
 pub mod asinh;
 pub mod bitround;
 pub mod difference;
+pub mod dwt;
 pub mod interp;
 pub mod log;
 pub mod lorenzo;

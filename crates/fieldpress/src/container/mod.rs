@@ -1,5 +1,6 @@
 //! L4: many named arrays, their companions and verbatim blobs in one file.
 
+mod assemble;
 mod directory;
 mod format;
 mod inspect;
@@ -7,6 +8,8 @@ mod plan;
 mod reader;
 mod writer;
 
+#[doc(hidden)]
+pub use assemble::assemble;
 pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT_VERSION};
 pub use inspect::StoredBlock;
 pub use plan::Plan;

@@ -1,6 +1,6 @@
 //! Reads archives: the directory first, then any block of any array.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,9 +43,17 @@ pub struct Archive {
     size: u64,
     limits: Limits,
     directory: Directory,
+    numbers: HashMap<String, usize>,
     pub(super) parts: Vec<Parts>,
     decoded: AtomicU64,
-    companions: Mutex<HashMap<String, Arc<Array>>>,
+    companions: Mutex<Decoded>,
+}
+
+/// The companions decoded so far, and their bytes.
+#[derive(Default)]
+struct Decoded {
+    arrays: HashMap<String, Arc<Array>>,
+    bytes: u64,
 }
 
 impl Archive {
@@ -75,6 +83,12 @@ impl Archive {
                 "expected only known features, found {unknown:?}; a newer fieldpress may read it"
             )));
         }
+        let mut numbers = HashMap::new();
+        for (i, a) in directory.arrays.iter().enumerate() {
+            if numbers.insert(a.name.clone(), i).is_some() {
+                return Err(Error::corrupt(format!("expected arrays with different names, found {:?} twice", a.name)));
+            }
+        }
         let end = size - footer.len() as u64 - length;
         let parts = locate(&directory, &index, end)?;
         Ok(Archive {
@@ -82,9 +96,10 @@ impl Archive {
             size,
             limits,
             directory,
+            numbers,
             parts,
             decoded: AtomicU64::new(0),
-            companions: Mutex::new(HashMap::new()),
+            companions: Mutex::default(),
         })
     }
     /// What the archive holds.
@@ -100,7 +115,8 @@ impl Archive {
         self.decoded.load(Ordering::Relaxed)
     }
     pub(super) fn find(&self, name: &str) -> Result<(usize, &ArrayHeader)> {
-        self.directory.arrays.iter().enumerate().find(|(_, a)| a.name == name).ok_or_else(|| {
+        let number = self.numbers.get(name).copied();
+        number.and_then(|i| Some((i, self.directory.arrays.get(i)?))).ok_or_else(|| {
             let names: Vec<_> = self.directory.arrays.iter().take(8).map(|a| a.name.as_str()).collect();
             Error::invalid(format!("expected an array of the archive ({} ...), found {name:?}", names.join(", ")))
         })
@@ -228,6 +244,41 @@ impl Archive {
         }
         Ok(())
     }
+    /// Decodes all that array `number` needs, companions of companions first. By a list: a chain of them may be longer than
+    /// a stack is deep.
+    fn decode_companions(&self, number: usize) -> Result<()> {
+        let cache = || self.companions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut needed = BTreeSet::new();
+        let mut todo = vec![number];
+        while let Some(n) = todo.pop() {
+            for (_, stored) in self.directory.arrays.get(n).map_or(&[][..], |a| &a.companions) {
+                let (earlier, _) = self.find(stored).map_err(not_the_caller)?;
+                if earlier >= n {
+                    return Err(Error::corrupt(format!(
+                        "expected companion {stored:?} before the array that needs it"
+                    )));
+                }
+                if !cache().arrays.contains_key(stored) && needed.insert(earlier) {
+                    todo.push(earlier);
+                }
+            }
+        }
+        for header in needed.into_iter().filter_map(|n| self.directory.arrays.get(n)) {
+            let bytes = cache().bytes.saturating_add(header.raw_bytes());
+            if bytes > self.limits.array_bytes as u64 {
+                return Err(Error::limit(format!(
+                    "expected at most {} bytes of companions, found {bytes}",
+                    self.limits.array_bytes
+                )));
+            }
+            let array = Arc::new(self.read(&header.name)?);
+            let mut cache = cache();
+            if cache.arrays.insert(header.name.clone(), array).is_none() {
+                cache.bytes = cache.bytes.saturating_add(header.raw_bytes());
+            }
+        }
+        Ok(())
+    }
     fn decoder(&self, number: usize, header: &ArrayHeader, grid: &Grid) -> Result<Decoder> {
         let parts = self.parts.get(number).cloned().unwrap_or_default();
         if grid.block().len().saturating_mul(header.dtype.size()) > self.limits.block_bytes {
@@ -242,23 +293,14 @@ impl Archive {
         let read =
             |&(at, n): &(u64, u64)| if n == 0 { Ok(Vec::new()) } else { self.part(at, n, || "shared part".into()) };
         let shared = parts.shared.iter().map(read).collect::<Result<Vec<_>>>()?;
+        self.decode_companions(number)?;
+        let cache = self.companions.lock().unwrap_or_else(PoisonError::into_inner);
         let companions = header.companions.iter().map(|(used, stored)| {
-            let (earlier, _) = self.find(stored).map_err(not_the_caller)?;
-            if earlier >= number {
-                return Err(Error::corrupt(format!("expected companion {stored:?} before the array that needs it")));
-            }
-            let cached = self.companions.lock().unwrap_or_else(PoisonError::into_inner).get(stored).cloned();
-            let array = match cached {
-                Some(a) => a,
-                None => {
-                    let a = Arc::new(self.read(stored)?);
-                    self.companions.lock().unwrap_or_else(PoisonError::into_inner).insert(stored.clone(), a.clone());
-                    a
-                }
-            };
-            Ok((used.clone(), array))
+            let array = cache.arrays.get(stored).cloned();
+            array.map(|a| (used.clone(), a)).ok_or_else(|| Error::corrupt(format!("expected companion {stored:?}")))
         });
         let companions = companions.collect::<Result<Vec<_>>>()?;
+        drop(cache);
         Ok(Decoder {
             header: header.clone(),
             grid: *grid,

@@ -3,6 +3,7 @@
 pub mod adaptive;
 pub mod bitplane;
 pub mod mask;
+pub mod mixing;
 pub mod range;
 pub mod rans;
 pub mod runs;
@@ -10,6 +11,7 @@ pub mod runs;
 pub use adaptive::IntModel;
 pub use bitplane::{decode_planes, decode_planes_prefix, encode_planes};
 pub use mask::{decode_mask, encode_mask};
+pub use mixing::{Decisions, MixedModel};
 pub use range::{BinaryDecoder, BinaryEncoder, Bit};
 pub use rans::{decode_all, encode_classes, RansDecoder};
 pub use runs::{decode_runs, encode_runs};

@@ -56,11 +56,11 @@ impl Bit {
     }
     /// The probability of true, in units of `2^-16`, within `1..=65535`.
     #[inline(always)]
-    fn p(self) -> u64 {
+    pub(super) fn p(self) -> u64 {
         u64::from(self.0 >> 16 | 1)
     }
     #[inline(always)]
-    fn update(&mut self, bit: bool) {
+    pub(super) fn update(&mut self, bit: bool) {
         let n = self.0 & 0xff;
         let q = (self.0 >> 8) as i32;
         let target = if bit { 1 << 24 } else { 0 };
@@ -103,10 +103,15 @@ impl BinaryEncoder {
     /// Codes `bit` with the probability of `model`, which learns from it.
     #[inline(always)]
     pub fn encode(&mut self, model: &mut Bit, bit: bool) {
-        let bound = (self.range >> 16) * model.p();
+        self.encode_with(model.p(), bit);
+        model.update(bit);
+    }
+    /// Codes `bit`, which is true with the probability `p` in units of `2^-16`, within `1..=65535`.
+    #[inline(always)]
+    pub(super) fn encode_with(&mut self, p: u64, bit: bool) {
+        let bound = (self.range >> 16) * p;
         self.range = if bit { bound } else { self.range - bound };
         self.advance(if bit { 0 } else { bound });
-        model.update(bit);
     }
     /// Codes the low `n` bits of `v`, each equally likely, highest first; `n` is at most 64.
     #[inline(always)]
@@ -177,12 +182,18 @@ impl<'a> BinaryDecoder<'a> {
     /// The next decision; `model` learns from it.
     #[inline(always)]
     pub fn decode(&mut self, model: &mut Bit) -> bool {
-        let bound = (self.range >> 16) * model.p();
+        let bit = self.decode_with(model.p());
+        model.update(bit);
+        bit
+    }
+    /// The next decision, which is true with the probability `p`, as in [`BinaryEncoder::encode_with`].
+    #[inline(always)]
+    pub(super) fn decode_with(&mut self, p: u64) -> bool {
+        let bound = (self.range >> 16) * p;
         let bit = self.value < bound;
         self.range = if bit { bound } else { self.range - bound };
         self.value -= if bit { 0 } else { bound };
         self.renormalise();
-        model.update(bit);
         bit
     }
     /// The next `n` equally likely bits, at most 64, as written by [`BinaryEncoder::encode_direct`].

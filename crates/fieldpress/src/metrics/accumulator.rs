@@ -64,7 +64,7 @@ pub(super) struct Totals {
     pub(super) mean: Wide,
     pub(super) deviation: Wide,
     pub(super) mean_error: Wide,
-    pub(super) rms_error: Wide,
+    pub(super) mean_square: Wide,
     pub(super) max_error: Wide,
     pub(super) max_pw_rel: f64,
     pub(super) pearson: f64,
@@ -77,9 +77,36 @@ fn unit_for(max: Wide) -> Option<i32> {
     (!max.is_zero()).then_some(unit)
 }
 
-/// The largest of values that are not negative; NaN never wins.
-fn largest(v: impl ExactSizeIterator<Item = f64>) -> f64 {
-    v.fold(0.0, |m, x| if x > m { x } else { m })
+/// Independent partial results, so that the loops vectorise.
+const LANES: usize = 8;
+
+/// The largest magnitude; NaN never wins.
+fn largest(v: &[f64]) -> f64 {
+    let greater = |m: f64, x: f64| if x.abs() > m { x.abs() } else { m };
+    let mut lanes = [0.0; LANES];
+    let chunks = v.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().fold(0.0, |m, &x| greater(m, x));
+    for c in chunks {
+        for (m, &x) in lanes.iter_mut().zip(c) {
+            *m = greater(*m, x);
+        }
+    }
+    lanes.iter().fold(rest, |m, &x| greater(m, x))
+}
+
+/// The least and the greatest of values that are not NaN, starting from `first`.
+fn extremes<T: Element>(v: &[T], first: T) -> (T, T) {
+    let (less, greater) = (|m: T, x: T| if x < m { x } else { m }, |m: T, x: T| if x > m { x } else { m });
+    let (mut low, mut high) = ([first; LANES], [first; LANES]);
+    let chunks = v.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().fold((first, first), |(l, h), &x| (less(l, x), greater(h, x)));
+    for c in chunks {
+        for ((l, h), &x) in low.iter_mut().zip(&mut high).zip(c) {
+            *l = less(*l, x);
+            *h = greater(*h, x);
+        }
+    }
+    (low.into_iter().fold(rest.0, less), high.into_iter().fold(rest.1, greater))
 }
 
 impl Accumulator {
@@ -151,22 +178,23 @@ impl Accumulator {
         let Some(&first) = xs.first() else { return };
         self.n += xs.len() as u64;
         self.different += xs.iter().zip(ds).map(|(x, d)| u64::from(x.to_bits64() != d.to_bits64())).sum::<u64>();
-        let (lo, hi) = xs.iter().fold((first.ordered(), first.ordered()), |(lo, hi), x| {
-            let o = x.ordered();
-            (lo.min(o), hi.max(o))
-        });
-        self.least = self.least.min(lo);
-        self.greatest = self.greatest.max(hi);
+        let (low, high) = extremes(xs, first);
+        self.least = self.least.min(low.ordered());
+        self.greatest = self.greatest.max(high.ordered());
 
         let pivot = self.moments.pivot.get_or_insert_with(|| pivot_of(xs).to_bits64());
         let pivot = T::from_bits64(*pivot);
-        let (mut y, mut e) = ([0.0; CHUNK], [0.0; CHUNK]);
-        let (y, e) = (&mut y[..xs.len()], &mut e[..xs.len()]);
+        let mut work = [[0.0; CHUNK]; 3];
+        let [y, e, relative] = work.each_mut().map(|w| &mut w[..xs.len()]);
         for (((y, e), &x), &d) in y.iter_mut().zip(e.iter_mut()).zip(xs).zip(ds) {
             *y = difference(x, pivot);
             *e = difference(d, x);
         }
-        let pw_rel = largest(e.iter().zip(xs).map(|(e, x)| e.abs() / x.to_f64().abs()));
+        for ((r, &e), &x) in relative.iter_mut().zip(e.iter()).zip(xs) {
+            *r = e / x.to_f64();
+        }
+        // 0 / 0, an exact zero, is NaN and never the largest.
+        let pw_rel = largest(relative);
         let mut head = 0;
         if T::DTYPE == DType::F64 && is_huge(xs, ds, pivot) {
             // The same again with headroom; what underflows here is negligible beside what made it huge.
@@ -184,7 +212,7 @@ impl Accumulator {
         } else {
             self.max_pw_rel = self.max_pw_rel.max(pw_rel);
         }
-        let (max_y, max_e) = (largest(y.iter().map(|v| v.abs())), largest(e.iter().map(|v| v.abs())));
+        let (max_y, max_e) = (largest(y), largest(e));
         if head == 0 {
             self.max_error = self.max_error.max(Wide::from(max_e));
         }
@@ -227,7 +255,8 @@ impl Accumulator {
     pub(super) fn totals(&self) -> Option<Totals> {
         let pivot = self.moments.pivot?;
         fn value<T: Element>(ordered: u64) -> f64 {
-            T::from_ordered(ordered).to_f64()
+            // Whether the extreme is 0.0 or -0.0 may depend on the order of the values: say 0.0.
+            T::from_ordered(ordered).to_f64() + 0.0
         }
         let (lo, hi) = (self.least, self.greatest);
         let range = dispatch_dtype!(self.dtype, T => wide_difference(T::from_ordered(hi), T::from_ordered(lo)));
@@ -251,7 +280,7 @@ impl Accumulator {
             mean: Wide::from(pivot).add(Wide::new(m.y.value() / n, uy)),
             deviation,
             mean_error: Wide::new(m.e.value() / n, ue),
-            rms_error: Wide::new(m.ee.value() / n, 2 * ue).sqrt(),
+            mean_square: Wide::new(m.ee.value() / n, 2 * ue),
             max_error: self.max_error,
             max_pw_rel: self.max_pw_rel,
             pearson: if pearson.is_finite() { pearson.clamp(-1.0, 1.0) } else { f64::NAN },

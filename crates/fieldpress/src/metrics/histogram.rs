@@ -131,9 +131,13 @@ impl Counts {
             self.non_finite += 1;
             return;
         }
-        // Halves, so that nothing overflows; a limit of 0 only meets errors of 0.
-        let place = if self.limit > 0.0 { 0.5 * (e / self.limit) + 0.5 } else { 0.5 };
-        let bin = ((place * self.bins.len() as f64) as usize).min(self.bins.len() - 1);
+        // One exact sum, one product and one quotient: errors on the edge of a bin fall above it wherever the edge is
+        // a number. A limit of 0 only meets errors of 0.
+        let bins = self.bins.len();
+        let room = if self.limit > 1e300 { 1e-10 } else { 1.0 };
+        let limit = self.limit * room;
+        let place = if limit > 0.0 { (e * room + limit) * bins as f64 / (2.0 * limit) } else { 0.5 * bins as f64 };
+        let bin = (place as usize).min(bins - 1);
         self.bins[bin] += 1;
         if e == 0.0 {
             self.zeros += 1;
@@ -198,7 +202,7 @@ mod tests {
         assert_eq!((h.limit, h.counts), (0.0, vec![0, 0, 3, 0, 0]));
         assert_eq!(h.quantiles, Quantiles { p50: 0.0, p90: 0.0, p99: 0.0, p99_9: 0.0 });
         // A skewed error: everything on one side.
-        assert_eq!(histogram(&[0u64; 4], &[1, 2, 3, 4], None, 4).counts, [0, 0, 2, 2]);
+        assert_eq!(histogram(&[0u64; 4], &[1, 2, 3, 4], None, 4).counts, [0, 0, 1, 3]);
         assert!(histogram::<u8>(&[], &[], None, 3).counts == [0, 0, 0]);
     }
 

@@ -166,7 +166,7 @@ fn along_first(part: &mut [Complex<f64>], n: usize, inner: usize, fft: &dyn Fft<
     }
 }
 
-/// Adds up the power of each shell. `units` are those of the real and the imaginary part.
+/// Adds up the power of each shell. `units` are those of the real and the imaginary part; 0 for one that is 0 all over.
 fn gather(field: &[Complex<f64>], shape: &Shape, units: [Wide; 2], mean: Wide, bias: Wide) -> Spectrum {
     let square = |k: usize, n: usize| {
         let k = k.min(n - k) as f64;
@@ -201,13 +201,12 @@ fn gather(field: &[Complex<f64>], shape: &Shape, units: [Wide; 2], mean: Wide, b
             index[k] = 0;
         }
     }
-    let unit = units.map(|u| if u.is_zero() { Wide::ONE } else { u });
     let n = field.len() as f64;
     let mut out = Spectrum { modes, original: vec![], decoded: vec![], error: vec![], ratio: vec![] };
     for (s, p) in power.iter().enumerate() {
         let scaled = |p: Sum, a: Wide, b: Wide| a.mul(b).times(p.value() / n / n);
-        let (mut x, mut e) = (scaled(p[0], unit[0], unit[0]), scaled(p[1], unit[1], unit[1]));
-        let mut d = x.add(scaled(p[2], unit[0], unit[1]).times(2.0)).add(e);
+        let (mut x, mut e) = (scaled(p[0], units[0], units[0]), scaled(p[1], units[1], units[1]));
+        let mut d = x.add(scaled(p[2], units[0], units[1]).times(2.0)).add(e);
         if s == 0 {
             (x, e) = (mean.mul(mean), bias.mul(bias));
             d = mean.add(bias).mul(mean.add(bias));

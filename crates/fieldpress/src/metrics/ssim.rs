@@ -24,8 +24,10 @@ use crate::error::{Error, Result};
 
 const C1: f64 = 0.01 * 0.01;
 const C2: f64 = 0.03 * 0.03;
-/// How many windows are worked on at once, about.
-const PART: usize = 1 << 18;
+/// How many windows are worked on at once, about: what is worked on stays in the second-level cache.
+const PART: usize = 1 << 15;
+/// How many sums are formed at once.
+const PIECE: usize = 1024;
 /// Decoded values further out than this many ranges are taken as this far: their squares must stay finite.
 const FAR: f64 = 1e100;
 
@@ -135,31 +137,28 @@ fn of_block<T: Element>(
     let about = |keep: T, v: T| if counts(keep, fill) { unit.difference(v, pivot).clamp(-FAR, FAR) } else { f64::NAN };
     let u: Vec<f64> = xs.iter().map(|&x| about(x, x)).collect();
     let v: Vec<f64> = xs.iter().zip(ds).map(|(&x, &d)| about(x, d)).collect();
-    let slide = |a: &[f64], b: Option<&[f64]>| {
-        let mut field = match b {
-            Some(b) => a.iter().zip(b).map(|(a, b)| a * b).collect(),
-            None => a.to_vec(),
-        };
+    let slide = |mut field: Vec<f64>| {
         let mut dims = *shape;
         for k in (0..shape.rank()).filter(|&k| window[k] > 1) {
             (field, dims) = sums_along(&field, &dims, k, window[k]);
         }
         field
     };
-    let (su, sv) = (slide(&u, None), slide(&v, None));
-    let (suu, svv, suv) = (slide(&u, Some(&u)), slide(&v, Some(&v)), slide(&u, Some(&v)));
+    // Only the sum of the two variances is needed, so four sums do.
+    let squares = slide(u.iter().zip(&v).map(|(u, v)| u * u + v * v).collect());
+    let products = slide(u.iter().zip(&v).map(|(u, v)| u * v).collect());
+    let (su, sv) = (slide(u), slide(v));
     let inverse = 1.0 / window[..shape.rank()].iter().product::<usize>() as f64;
     let base = unit.difference(pivot, T::from_f64(0.0));
     let (mut total, mut n) = (Sum::default(), 0);
     for i in 0..su.len() {
         let (mu, mv) = (su[i] * inverse, sv[i] * inverse);
-        let vu = (suu[i] * inverse - mu * mu).max(0.0);
-        let vv = (svv[i] * inverse - mv * mv).max(0.0);
-        let c = suv[i] * inverse - mu * mv;
+        let variances = (squares[i] * inverse - (mu * mu + mv * mv)).max(0.0);
+        let c = products[i] * inverse - mu * mv;
         // 1 - (means' distance)^2 / ...: the same as the formula, without its cancellation.
         let (mx, md) = (mu + base, mv + base);
         let luminance = 1.0 - (mu - mv) * (mu - mv) / (mx * mx + md * md + C1);
-        let s = luminance * (2.0 * c + C2) / (vu + vv + C2);
+        let s = luminance * (2.0 * c + C2) / (variances + C2);
         if mu.is_finite() {
             total.add(s);
             n += 1;
@@ -176,12 +175,26 @@ fn sums_along(v: &[f64], shape: &Shape, k: usize, w: usize) -> (Vec<f64>, Shape)
     dims[k] = shape[k] + 1 - w;
     let mut out = Vec::with_capacity(v.len());
     for row in v.chunks_exact(shape[k] * inner) {
-        // Added afresh for each window: a running sum would carry one huge value along the whole row.
-        let start = out.len();
-        out.extend_from_slice(&row[..dims[k] * inner]);
-        for j in 1..w {
-            for (s, x) in out[start..].iter_mut().zip(&row[j * inner..]) {
-                *s += x;
+        // Added afresh for each window: a running sum would carry one huge value along the whole row. In pieces that
+        // stay in the first-level cache, three neighbours at a time.
+        let len = dims[k] * inner;
+        for first in (0..len).step_by(PIECE) {
+            let n = PIECE.min(len - first);
+            let shifted = |j: usize| &row[first + j * inner..][..n];
+            let start = out.len();
+            out.extend_from_slice(shifted(0));
+            let sums = &mut out[start..];
+            for j in (1..w).step_by(3) {
+                if j + 2 < w {
+                    let (a, b, c) = (shifted(j), shifted(j + 1), shifted(j + 2));
+                    for (((s, a), b), c) in sums.iter_mut().zip(a).zip(b).zip(c) {
+                        *s += a + b + c;
+                    }
+                } else {
+                    for j in j..w {
+                        sums.iter_mut().zip(shifted(j)).for_each(|(s, a)| *s += a);
+                    }
+                }
             }
         }
     }

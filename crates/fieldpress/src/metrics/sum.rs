@@ -9,7 +9,7 @@ pub(super) struct Sum {
 }
 
 /// Independent partial sums, so that the loops vectorise.
-const LANES: usize = 4;
+const LANES: usize = 8;
 
 #[inline(always)]
 fn two_sum(a: f64, b: f64) -> (f64, f64) {
@@ -60,32 +60,44 @@ impl Sum {
     }
     /// The sum of a slice.
     pub(super) fn of(v: &[f64]) -> Sum {
-        let mut lanes = [Sum::default(); LANES];
+        let mut lanes = Lanes::default();
         let chunks = v.chunks_exact(LANES);
         let rest = chunks.remainder();
         for c in chunks {
-            for (s, &x) in lanes.iter_mut().zip(c) {
-                s.add(x);
-            }
+            lanes.add(c.iter().copied());
         }
-        Sum::collect(lanes, rest.iter().copied())
+        lanes.collect(rest.iter().copied())
     }
     /// The sum of the products of two slices of one length; each product is rounded.
     pub(super) fn of_products(a: &[f64], b: &[f64]) -> Sum {
-        let mut lanes = [Sum::default(); LANES];
+        let mut lanes = Lanes::default();
         let (ca, cb) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
         let (ra, rb) = (ca.remainder(), cb.remainder());
         for (p, q) in ca.zip(cb) {
-            for ((s, &x), &y) in lanes.iter_mut().zip(p).zip(q) {
-                s.add(x * y);
-            }
+            lanes.add(p.iter().zip(q).map(|(x, y)| x * y));
         }
-        Sum::collect(lanes, ra.iter().zip(rb).map(|(&x, &y)| x * y))
+        lanes.collect(ra.iter().zip(rb).map(|(x, y)| x * y))
     }
-    fn collect(lanes: [Sum; LANES], rest: impl Iterator<Item = f64>) -> Sum {
+}
+
+#[derive(Default)]
+struct Lanes {
+    high: [f64; LANES],
+    low: [f64; LANES],
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn add(&mut self, terms: impl Iterator<Item = f64>) {
+        for ((h, l), x) in self.high.iter_mut().zip(&mut self.low).zip(terms) {
+            let (s, e) = two_sum(*h, x);
+            *h = s;
+            *l += e;
+        }
+    }
+    fn collect(self, rest: impl Iterator<Item = f64>) -> Sum {
         let mut total = Sum::default();
-        lanes.into_iter().for_each(|s| total.add_sum(s));
-        rest.for_each(|x| total.add(x));
+        self.high.into_iter().chain(self.low).chain(rest).for_each(|x| total.add(x));
         total
     }
 }

@@ -1,0 +1,4 @@
+//! See `targets/entropy.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: fieldpress_fuzz::single_thread(), |data: &[u8]| fieldpress_fuzz::targets::entropy::run(data));

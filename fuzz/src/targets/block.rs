@@ -1,0 +1,82 @@
+//! The payload of a block, decoded by any chain: never panics, and what is decoded does not depend on what was there before.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 1 | element type |
+//! | 1, 2 each | rank, extents |
+//! | 8, 8 | hint: absolute and relative tolerance |
+//! | 1, 8 | whether there is a fill value, its bits |
+//! | line | the chain, as on the command line |
+//! | section | the bytes shared by all blocks |
+//! | rest | the payload |
+
+use std::sync::Arc;
+
+use fieldpress::array::{Array, Buffer, Shape};
+use fieldpress::bound::{Criterion, Term};
+use fieldpress::codec::{decode_block, encode_block, inspect_payload, Candidate, Spec, Task};
+use fieldpress::{Chain, DType};
+
+use super::input::{Input, Output};
+
+const VALUES: usize = 1 << 14;
+
+pub fn run(data: &[u8]) {
+    let mut r = Input::new(data);
+    let dtype = r.dtype();
+    let shape = r.shape(VALUES);
+    let hint = Term { abs: r.f64(), rel: r.f64() };
+    let fill = (r.u8() % 2 == 1, r.u64());
+    let fill = fill.0.then_some(fill.1);
+    let line = r.line();
+    let Ok(chain) = Chain::parse(&line) else { return };
+    let shared = r.section();
+    let Ok(bound) = chain.bind(shared, &Spec { dtype, shape }) else { return };
+    let companions = companions(&chain, dtype, shape);
+    let task = task(&hint, fill, shape.rank(), &companions);
+    let chains = [bound];
+    let decode = |mut out: Buffer| {
+        let done = decode_block(r.rest(), &shape, &chains, &task, out.as_mut());
+        done.map(|()| out)
+    };
+    let zeros = Buffer::zeros(dtype, shape.len()).expect("memory for a small block");
+    let ones = Buffer::from_le_bytes(dtype, &vec![1; shape.len() * dtype.size()]).expect("whole values");
+    let _ = inspect_payload(&r.rest().to_vec(), dtype);
+    match (decode(zeros), decode(ones)) {
+        (Ok(a), Ok(b)) => assert!(a.as_slice().same_bits(b.as_slice()), "decoding depends on what was there before"),
+        (a, b) => assert_eq!(a.err(), b.err()),
+    }
+}
+
+const CRITERION: &Criterion = &Criterion { terms: Vec::new(), square_sum: None };
+const ORIGIN: &[usize] = &[0; 8];
+
+fn task<'a>(hint: &Term, fill: Option<u64>, rank: usize, companions: &'a [(String, Arc<Array>)]) -> Task<'a> {
+    Task { criterion: CRITERION, hint: *hint, fill, measure: false, origin: &ORIGIN[..rank], companions }
+}
+
+/// One array of small integers for each companion the chain asks for.
+fn companions(chain: &Chain, dtype: DType, shape: Shape) -> Vec<(String, Arc<Array>)> {
+    let bytes: Vec<u8> = (0..shape.len() * dtype.size()).map(|i| (i % 7) as u8).collect();
+    let make = |name: String| {
+        let data = Buffer::from_le_bytes(dtype, &bytes).expect("whole values");
+        (name, Arc::new(Array::new(shape, data).expect("as many values")))
+    };
+    chain.companions().into_iter().map(make).collect()
+}
+
+/// The case whose payload is what `chain` makes of `x`; `None` where it cannot handle such blocks.
+pub fn seed(x: &Array, chain: &str, hint: &Term, fill: Option<u64>) -> Option<Vec<u8>> {
+    let (dtype, shape) = (x.dtype(), x.shape());
+    let parsed = Chain::parse(chain).ok()?;
+    let shared = parsed.prepare(&x.view(), hint).ok()?;
+    let bound = parsed.bind(&shared, &Spec { dtype, shape }).ok()?;
+    let companions = companions(&parsed, dtype, shape);
+    let criterion = Criterion { terms: vec![*hint], square_sum: None };
+    let task = Task { criterion: &criterion, ..task(hint, fill, shape.rank(), &companions) };
+    let mut payload = Vec::new();
+    encode_block(x.data(), &shape, &[Candidate { index: 0, chain: &bound }], &task, &mut payload).ok()?;
+    let head = Output::default().dtype(dtype).shape(&shape).f64(hint.abs).f64(hint.rel);
+    let head = head.u8(u8::from(fill.is_some())).bytes(&fill.unwrap_or(0).to_le_bytes());
+    Some(head.line(chain).section(&shared).bytes(&payload).0)
+}
