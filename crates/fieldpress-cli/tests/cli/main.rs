@@ -1,4 +1,5 @@
 //! The real binary on real files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod bench;
 mod compare;
