@@ -332,13 +332,19 @@ mod tests {
         options.lossy.block = Some(vec![32, 32]);
         let mut out = Vec::new();
         let report = compress_files(&inputs, &mut out, &options, None).unwrap();
-        assert_eq!((&report.arrays[0].header.block[..], &report.arrays[1].header.block[..]), (&[32, 32][..], &[6000][..]));
+        assert_eq!(
+            (&report.arrays[0].header.block[..], &report.arrays[1].header.block[..]),
+            (&[32, 32][..], &[6000][..])
+        );
         assert!(report.arrays.iter().all(|a| a.header.bound == Bound::Abs(1e-3)));
         options.arrays = vec!["b*".parse().unwrap()];
         assert!(compress_files(&inputs, Vec::new(), &options, None).unwrap_err().message().contains("1 extents"));
         options.lossy.block = None;
         let report = compress_files(&inputs, &mut Vec::new(), &options, None).unwrap();
-        assert_eq!((&report.arrays[0].header.bound, &report.arrays[1].header.bound), (&Bound::Lossless, &Bound::Abs(1e-3)));
+        assert_eq!(
+            (&report.arrays[0].header.bound, &report.arrays[1].header.bound),
+            (&Bound::Lossless, &Bound::Abs(1e-3))
+        );
         let same = [inputs[0].clone(), inputs[0].clone()];
         assert!(compress_files(&same, Vec::new(), &options, None).unwrap_err().message().contains("twice"));
         // The archive holds both files, and each comes back.
