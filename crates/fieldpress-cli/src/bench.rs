@@ -1,5 +1,6 @@
 //! `fieldpress bench`.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -111,6 +112,7 @@ impl Bench {
     pub(crate) fn run(&self, quiet: bool) -> Result<()> {
         let (bounds, codecs) = (self.bounds()?, self.codecs()?);
         let mut table = Table::new(&COLUMNS, 4);
+        let dots = !quiet && !self.csv && !self.markdown && !self.json && std::io::stderr().is_terminal();
         for path in &self.files {
             for (name, array) in self.load(path).map_err(|e| e.at(shown(path)))? {
                 for bound in &bounds {
@@ -120,7 +122,7 @@ impl Bench {
                         if self.json {
                             say(row.json().to_string())?;
                         } else {
-                            if !quiet && !self.csv && !self.markdown {
+                            if dots {
                                 eprint!(".");
                             }
                             table.push(row.cells(self.csv));
@@ -134,7 +136,7 @@ impl Bench {
             (_, true, _) => say(table.csv()),
             (_, _, true) => say(table.markdown()),
             _ => {
-                if !quiet {
+                if dots {
                     eprintln!();
                 }
                 say(table.text())

@@ -88,7 +88,11 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
     } else if hint.rel > 0.0 {
         // A relative tolerance becomes an absolute one in the logarithm. Below the scale the map is linear.
         let floor = if hint.abs > 0.0 { hint.abs / hint.rel } else { plan.stats.min_nonzero };
-        let log = |codec: &str| format!("log:scale={floor:e}+{codec}");
+        // Where no value has a magnitude to go by, each block finds its own.
+        let log = |codec: &str| match floor.is_finite() && floor > 0.0 {
+            true => format!("log:scale={floor:e}+{codec}"),
+            false => format!("log+{codec}"),
+        };
         match tier {
             Tier::Fast => vec![log("lorenzo")],
             _ => ["interp", "lorenzo", "dwt"].map(log).to_vec(),
@@ -119,4 +123,34 @@ fn samples(shape: &Shape) -> Result<Vec<Region>> {
     let n = grid.len();
     // The odd eighths, so that edges and the centre plane are not all there is.
     Ok((0..SAMPLES).map(|i| grid.region((2 * i + 1) * n / (2 * SAMPLES))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::View;
+    use crate::bound::Bound;
+
+    #[test]
+    fn every_kind_of_data_has_chains() {
+        let bounds = [
+            Bound::Lossless,
+            Bound::Abs(0.1),
+            Bound::Rel(0.1),
+            Bound::PwRel(1e-3),
+            Bound::PwRel(f64::MIN_POSITIVE),
+            Bound::AbsOrRel { abs: 1e300, rel: 1e-300 },
+            Bound::L2(0.1),
+            Bound::Psnr(50.0),
+        ];
+        for values in [&[][..], &[0.0, -0.0, 0.0], &[f64::NAN; 3], &[5e-324, f64::MAX, f64::MIN]] {
+            let source = View::new(&[values.len()], values).unwrap();
+            for bound in &bounds {
+                let plan = Plan::new(&source, bound, None, true).unwrap();
+                for tier in [Tier::Fast, Tier::Balanced, Tier::Best] {
+                    assert!(!chains(&source, &plan, tier).unwrap().is_empty(), "{bound} {tier:?} {values:?}");
+                }
+            }
+        }
+    }
 }

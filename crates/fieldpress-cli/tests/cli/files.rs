@@ -220,3 +220,22 @@ fn zips_come_back_and_arrays_become_zips() {
     assert_eq!(f.read("b2.npy"), npy_bytes(&[7], vec![1u8, 2, 3, 4, 5, 6, 7]));
     assert!(f.fails(&["decompress", "zip.fpz", "-o", "one.npy"]).contains("found 2"));
 }
+
+#[test]
+fn one_array_may_stand_on_another() {
+    let f = Folder::new("companions");
+    let path = sample("tgv.f00001");
+    let args =
+        ["compress", &path, "--rel", "1e-3", "--arrays", "uy", "--codec", "difference:from=ux+lorenzo", "-o", "t.fpz"];
+    f.ok(&args);
+    f.ok(&["verify", &path, "t.fpz"]);
+    let v = f.json(&["info", "t.fpz", "--json"]);
+    let arrays = v["arrays"].as_array().unwrap();
+    let at = |name: &str| arrays.iter().position(|a| a["name"] == name).unwrap();
+    assert!(at("ux") < at("uy") && arrays[at("uy")]["companions"] == serde_json::json!(["ux"]), "{v}");
+    f.ok(&["decompress", "t.fpz", "--arrays", "uy", "-o", "uy.npy"]);
+    f.ok(&["decompress", "t.fpz", "-o", "back.f00001"]);
+    let circle = ["compress", &path, "--rel", "1e-3", "--codec", "difference:from=ux+lorenzo", "-o", "no.fpz"];
+    assert!(f.fails(&circle).contains("circle"));
+    assert_eq!(f.names(), ["back.f00001", "t.fpz", "uy.npy"]);
+}
