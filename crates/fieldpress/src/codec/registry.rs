@@ -48,6 +48,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::interp::ENTRY,
     &c::lorenzo::ENTRY,
     &c::dwt::ENTRY,
+    &c::dct::ENTRY,
     &c::raw::ENTRY,
     &c::pco::ENTRY,
     &c::zlib::ENTRY,

@@ -2,6 +2,7 @@
 
 pub mod asinh;
 pub mod bitround;
+pub mod dct;
 pub mod difference;
 pub mod dwt;
 pub mod interp;

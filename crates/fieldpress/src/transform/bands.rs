@@ -36,6 +36,37 @@ pub struct Subband {
     pub extents: [usize; MAX_RANK],
 }
 
+/// Coefficients that are coded together: a rectangle, and where to look for what is known of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Band {
+    /// Index of its first coefficient; one entry per axis, the rest 0.
+    pub origin: [usize; MAX_RANK],
+    /// Extents; one entry per axis, the rest 1.
+    pub extents: [usize; MAX_RANK],
+    /// Bands coded before that cover the same places, and for each axis the number of halvings from here to there.
+    pub parents: Vec<(usize, [u32; MAX_RANK])>,
+    /// Whether the band before covers the same places at the same scale; its coefficients then count as siblings.
+    pub follows: bool,
+    /// A class of scale from 0, the finest, to 6; 7 for the coarsest approximation, which comes first.
+    pub level: u32,
+}
+
+impl Band {
+    /// Where the row of `index` (its entry for the last axis is not read) begins in an array whose steps are `step`,
+    /// unless it lies outside the band. Rows run along the last axis.
+    #[inline(always)]
+    pub(super) fn row(&self, step: &[usize; MAX_RANK], rank: usize, index: &[usize; MAX_RANK]) -> Option<usize> {
+        let mut at = self.origin[rank - 1];
+        for k in 0..rank - 1 {
+            if index[k] >= self.extents[k] {
+                return None;
+            }
+            at += (self.origin[k] + index[k]) * step[k];
+        }
+        Some(at)
+    }
+}
+
 impl Decomposition {
     fn is_alone(&self, axis: usize) -> bool {
         axis < MAX_RANK && self.alone >> axis & 1 == 1
@@ -106,6 +137,32 @@ impl Decomposition {
         Ok(bands)
     }
 
+    /// The subbands with what is known of each when it is coded. An array of rank 0 has one of a single axis.
+    /// Errors: as [`Decomposition::subbands`].
+    pub fn bands(&self, shape: &[usize]) -> Result<Vec<Band>> {
+        let subbands = self.subbands(shape)?;
+        let split = self.levels.iter().filter(|&&l| l > 0).count().max(1) as u32;
+        let mut bands = Vec::with_capacity(subbands.len());
+        let mut before: Option<&Subband> = None;
+        for band in &subbands {
+            let shifts = |i: usize| {
+                let mut s = [0; MAX_RANK];
+                s.iter_mut().zip(&subbands[i].depth).zip(&band.depth).for_each(|((s, p), d)| *s = p - d);
+                (i, s)
+            };
+            let depth: u32 = band.depth.iter().sum();
+            bands.push(Band {
+                origin: band.origin,
+                extents: band.extents,
+                parents: self.parents(band, &subbands).into_iter().map(shifts).collect(),
+                follows: before.is_some_and(|b| self.are_siblings(b, band)),
+                level: if band.high == 0 { 7 } else { (depth.saturating_sub(1) / split).min(6) },
+            });
+            before = Some(band);
+        }
+        Ok(bands)
+    }
+
     /// Where the coefficients of `band` have the same orientation and are coarser by one step: along all axes that are
     /// split together, and along each axis that is split alone. `bands` are those of [`Decomposition::subbands`].
     pub fn parents(&self, band: &Subband, bands: &[Subband]) -> Vec<usize> {
@@ -160,21 +217,6 @@ fn together(shape: &[usize], levels: &[u32]) -> Vec<Subband> {
         }
     }
     out
-}
-
-impl Subband {
-    /// Where the row of `index` (entries of the last axis are not read) begins in an array of `shape`, unless it lies
-    /// outside the subband. Rows run along the last axis.
-    pub(super) fn row(&self, step: &[usize; MAX_RANK], rank: usize, index: &[usize; MAX_RANK]) -> Option<usize> {
-        let mut at = self.origin[rank - 1];
-        for k in 0..rank - 1 {
-            if index[k] >= self.extents[k] {
-                return None;
-            }
-            at += (self.origin[k] + index[k]) * step[k];
-        }
-        Some(at)
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Quantised wavelet coefficients to bytes: each is coded in contexts of its neighbours in space, scale and orientation.
+//! Quantised coefficients to bytes: each is coded in contexts of its neighbours in space, scale and orientation.
 //!
 //! Sources: X. Wu, "High-order context modeling and embedded conditional entropy coding of wavelet coefficients for
 //! image compression", 1997; J. M. Shapiro, "Embedded image coding using zerotrees of wavelet coefficients", 1993
@@ -6,8 +6,8 @@
 //!
 //! # Format
 //!
-//! Subbands follow each other as [`Decomposition::subbands`] lists them, rows of a subband in C order, the last axis
-//! being that of rows. An array of rank 0 is one of a single axis. Let `a(.)` be magnitudes, at most 4095, zero where
+//! Coefficients lie in [bands](Band), which follow each other as listed; rows of a band in C order, the last axis being
+//! that of rows. An array of rank 0 is one of a single axis. Let `a(.)` be magnitudes, at most 4095, zero where
 //! nothing is or nothing has been coded; "back" is the neighbour one before; sums over axes are over the last three
 //! axes but that of the rows. For each place `x` of a row:
 //!
@@ -16,8 +16,8 @@
 //! | `N` | sum over axes of `a` one back |
 //! | `D` | sum over axes of `a` one back and one to either side along the row; plus, for each pair of axes, one back along the first and one to either side along the second |
 //! | `F` | sum over axes of `a` two back |
-//! | `P`, `Q` | sum over [parents](Decomposition::parents) of `a` at the place halved along the axes where the parent is coarser (at most the parent's last); `Q` the same over that place's two neighbours along each of the axes and the row, inside the parent |
-//! | `S`, `T` | `s` at the place, and the sum of `s` over its two neighbours along each of the axes and the row; `s` is the sum of `a` over the [siblings](Decomposition::are_siblings) coded before, at most 65535 |
+//! | `P`, `Q` | sum over parents of `a` at the place halved along the axes where the parent is coarser (at most the parent's last); `Q` the same over that place's two neighbours along each of the axes and the row, inside the parent |
+//! | `S`, `T` | `s` at the place, and the sum of `s` over its two neighbours along each of the axes and the row; `s` is the sum of `a`, at most 65535, over the bands before as far back as each follows its predecessor |
 //! | `M` | sum over axes of the average `m` one back |
 //!
 //! When `4N + 2D`, `F`, `4P + Q` and `4S + T` are zero all along a row, a flag says whether all its coefficients are zero. If
@@ -30,17 +30,17 @@
 //! | `f` | `4 (N + b) + 2 D` |
 //! | `g` | `2 f + (4P + Q) + 2 (4S + T) + 2 (F + c)` |
 //! | `h` | `floor(floor(k M / 256) / 16)` |
-//! | `l` | level: 7 for the subband that is low-pass everywhere, else `floor((sum of depths - 1) / axes with levels)`, at most 6 |
+//! | `l` | the band's level |
 //! | `L(v)` | `v` below 2, else `2 e + the bit below the leading one` with `e = floor(log2 v)` |
 //!
 //! Two coders exist. [`Coder::Mixed`] is one range-coded stream: flags are models chosen by `l` and the flag before in the
-//! subband (at first: not zero); coefficients are integers of [`crate::entropy::mixing`] with the contexts
+//! band (at first: not zero); coefficients are integers of [`crate::entropy::mixing`] with the contexts
 //! `16 L(f) + L(4P + Q)` (at most 23 and 15), `8 L(g) + l` (31), `16 (5 N + b) + 4 P + S` (at most 4, 4, 3, 3),
 //! `32 L(h) + L(2 f + 2 (4S + T) + 4P + Q)` (31 and 31), and the selector `8 l + floor(L(g) / 3)` (at most 7).
 //! [`Coder::Classes`] is one stream of [`crate::entropy::rans`] with 256 classes: `8 L(g) + l` with `L(g)` at most 30 for
 //! coefficients, 255 for flags.
 
-use super::bands::{Decomposition, Subband};
+use super::bands::Band;
 use super::lines::strides;
 use crate::array::MAX_RANK;
 use crate::entropy::{encode_classes, BinaryDecoder, BinaryEncoder, Bit, Decisions, MixedModel, RansDecoder};
@@ -151,24 +151,24 @@ impl RowCoder for RansDecoder<'_> {
     }
 }
 
-/// Appends the coefficients of an array of `shape` to `out`; `codes` comes back unchanged.
-/// Errors: `InvalidArgument` when the lengths disagree, as for [`Decomposition::subbands`]; `LimitExceeded`.
+/// Appends the coefficients of an array of `shape` to `out`; `codes` comes back unchanged. `bands` lie inside the array
+/// and cover each coefficient once. Errors: `InvalidArgument` when the lengths disagree; `LimitExceeded`.
 pub fn encode_coefficients(
     codes: &mut [i32],
     shape: &[usize],
-    decomposition: &Decomposition,
+    bands: &[Band],
     coder: Coder,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     match coder {
         Coder::Mixed => {
             let mut c = Mixed::new(BinaryEncoder::new())?;
-            run(codes, shape, decomposition, &mut c)?;
+            run(codes, shape, bands, &mut c)?;
             out.extend_from_slice(&c.io.finish());
         }
         Coder::Classes => {
             let mut c = ClassEncoder::default();
-            run(codes, shape, decomposition, &mut c)?;
+            run(codes, shape, bands, &mut c)?;
             encode_classes(&c.symbols, &c.classes, 256, out);
         }
     }
@@ -180,7 +180,7 @@ pub fn encode_coefficients(
 pub fn decode_coefficients(
     bytes: &[u8],
     shape: &[usize],
-    decomposition: &Decomposition,
+    bands: &[Band],
     coder: Coder,
     codes: &mut [i32],
 ) -> Result<()> {
@@ -188,12 +188,12 @@ pub fn decode_coefficients(
     match coder {
         Coder::Mixed => {
             let mut c = Mixed::new(BinaryDecoder::new(bytes))?;
-            run(codes, shape, decomposition, &mut c)?;
+            run(codes, shape, bands, &mut c)?;
             c.io.finish()
         }
         Coder::Classes => {
             let mut c = RansDecoder::new(bytes, 256)?;
-            run(codes, shape, decomposition, &mut c)?;
+            run(codes, shape, bands, &mut c)?;
             c.finish()
         }
     }
@@ -245,29 +245,32 @@ struct Siblings {
 }
 
 impl Siblings {
-    fn restart(&mut self, band: &Subband, rank: usize) -> Result<()> {
-        for k in 0..rank {
-            self.extents[k] = band.extents[k] + usize::from(band.high >> k & 1);
+    /// Begins anew with `band`, the first of several; or stops, for a band that is alone.
+    fn restart(&mut self, band: Option<&Band>, rank: usize) -> Result<()> {
+        self.any = false;
+        self.extents = [0; MAX_RANK];
+        if let Some(band) = band {
+            self.extents.iter_mut().zip(&band.extents).take(rank).for_each(|(e, b)| *e = b + 1);
         }
         self.step = strides(&self.extents[..rank]);
         self.sums = zeros(self.extents[..rank].iter().product())?;
-        self.any = false;
         Ok(())
     }
     fn row(&self, index: &[usize; MAX_RANK], rank: usize) -> Option<usize> {
         let inside = index[..rank - 1].iter().zip(&self.extents).all(|(i, e)| i < e);
-        inside.then(|| index[..rank - 1].iter().zip(&self.step).map(|(i, s)| i * s).sum())
+        (inside && !self.sums.is_empty()).then(|| index[..rank - 1].iter().zip(&self.step).map(|(i, s)| i * s).sum())
     }
 }
 
 /// Visits all coefficients in the order of the format, with their contexts.
-fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], decomposition: &Decomposition, coder: &mut C) -> Result<()> {
+fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], bands: &[Band], coder: &mut C) -> Result<()> {
     super::lines::check(shape, codes.len())?;
-    let scalar = Decomposition { wavelet: decomposition.wavelet, levels: vec![0], alone: 0 };
-    let (shape, decomposition) = if shape.is_empty() { (&[1][..], &scalar) } else { (shape, decomposition) };
+    let shape = if shape.is_empty() { &[1][..] } else { shape };
     let rank = shape.len();
-    let bands = decomposition.subbands(shape)?;
-    let split = decomposition.levels.iter().filter(|&&l| l > 0).count().max(1) as u32;
+    let inside = |b: &Band| (0..rank).all(|k| b.origin[k].checked_add(b.extents[k]).is_some_and(|e| e <= shape[k]));
+    if !bands.iter().all(inside) {
+        return Err(Error::invalid(format!("expected bands inside {shape:?}")));
+    }
     let mut pass = Pass {
         rank,
         step: strides(shape),
@@ -277,23 +280,20 @@ fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], decomposition: &Decompos
         decay: 225 / shape.iter().filter(|&&d| d > 1).count().max(1) as u32,
         sums: Sums::default(),
         siblings: Siblings::default(),
+        bands,
     };
-    let mut before: Option<&Subband> = None;
-    for band in &bands {
-        if !before.is_some_and(|b| decomposition.are_siblings(b, band)) {
-            pass.siblings.restart(band, rank)?;
+    for (i, band) in bands.iter().enumerate() {
+        if !band.follows {
+            // Of the bands that follow, none is longer along any axis by more than one.
+            let next = bands.get(i + 1).is_some_and(|b| b.follows);
+            pass.siblings.restart(next.then_some(band), rank)?;
         }
-        let parents: Vec<Subband> =
-            decomposition.parents(band, &bands).into_iter().filter_map(|i| bands.get(i).copied()).collect();
-        let depth: u32 = band.depth.iter().sum();
-        let level = if band.high == 0 { 7 } else { (depth.saturating_sub(1) / split).min(6) };
-        pass.band(codes, band, &parents, level, coder)?;
-        before = Some(band);
+        pass.band(codes, band, coder)?;
     }
     Ok(())
 }
 
-struct Pass {
+struct Pass<'a> {
     rank: usize,
     step: [usize; MAX_RANK],
     /// Axes whose neighbours are looked at, besides that of the rows.
@@ -303,17 +303,12 @@ struct Pass {
     decay: u32,
     sums: Sums,
     siblings: Siblings,
+    bands: &'a [Band],
 }
 
-impl Pass {
-    fn band<C: RowCoder>(
-        &mut self,
-        codes: &mut [i32],
-        band: &Subband,
-        parents: &[Subband],
-        level: u32,
-        coder: &mut C,
-    ) -> Result<()> {
+impl Pass<'_> {
+    fn band<C: RowCoder>(&mut self, codes: &mut [i32], band: &Band, coder: &mut C) -> Result<()> {
+        let level = band.level & 7;
         let width = band.extents[self.rank - 1];
         let s = &mut self.sums;
         for v in [
@@ -326,14 +321,16 @@ impl Pass {
             &mut s.sibling,
             &mut s.mean,
         ] {
-            *v = zeros(width)?;
+            v.clear();
+            v.try_reserve(width).map_err(|_| Error::limit("expected memory for a row, found too little"))?;
+            v.resize(width, 0);
         }
         let mut index = [0; MAX_RANK];
         let mut before = false;
         let rows: usize = band.extents[..self.rank - 1].iter().product();
         for _ in 0..rows {
             let start = band.row(&self.step, self.rank, &index).unwrap_or(0);
-            self.gather(band, parents, &index, width);
+            self.gather(band, &index, width);
             let s = &self.sums;
             let quiet = [&s.local, &s.far, &s.parents, &s.siblings].iter().all(|v| v.iter().all(|&x| x == 0));
             let row = &mut codes[start..start + width];
@@ -357,7 +354,7 @@ impl Pass {
                 index[k] = 0;
             }
         }
-        self.siblings.any = true;
+        self.siblings.any = !self.siblings.sums.is_empty();
         Ok(())
     }
 
@@ -394,13 +391,13 @@ impl Pass {
     }
 
     /// Sums up the contexts of the row at `index`.
-    fn gather(&mut self, band: &Subband, parents: &[Subband], index: &[usize; MAX_RANK], width: usize) {
-        let Pass { rank, step, axes, magnitudes, means, sums: s, siblings, .. } = self;
+    fn gather(&mut self, band: &Band, index: &[usize; MAX_RANK], width: usize) {
+        let Pass { rank, step, axes, magnitudes, means, sums: s, siblings, bands, .. } = self;
         let rank = *rank;
         for v in [&mut s.local, &mut s.near, &mut s.far, &mut s.mean] {
             v.fill(0);
         }
-        let row = |band: &Subband, index: &[usize; MAX_RANK], width: usize| -> Option<&[u16]> {
+        let row = |band: &Band, index: &[usize; MAX_RANK], width: usize| -> Option<&[u16]> {
             let at = band.row(step, rank, index)?;
             magnitudes.get(at..at + width)
         };
@@ -430,14 +427,15 @@ impl Pass {
                 }
             }
         }
-        if !parents.is_empty() {
+        if !band.parents.is_empty() {
             s.parents.fill(0);
             s.parent.fill(0);
         }
-        for p in parents {
+        for (parent, shift) in &band.parents {
+            let Some(p) = bands.get(*parent) else { continue };
             let mut at = *index;
-            for (k, a) in at.iter_mut().enumerate().take(rank - 1) {
-                *a = (*a >> (p.depth[k] - band.depth[k])).min(p.extents[k] - 1);
+            for k in 0..rank - 1 {
+                at[k] = (at[k] >> shift[k].min(1)).min(p.extents[k].saturating_sub(1));
             }
             let w = p.extents[rank - 1];
             for v in [&mut s.coarse, &mut s.around] {
@@ -456,7 +454,7 @@ impl Pass {
                 }
             }
             s.around.iter_mut().zip(&s.coarse).for_each(|(a, c)| *a += 4 * c);
-            let half = p.depth[rank - 1] > band.depth[rank - 1];
+            let half = shift[rank - 1] > 0;
             expand(&mut s.parent, &s.coarse, half);
             expand(&mut s.parents, &s.around, half);
         }
@@ -497,4 +495,106 @@ fn expand(to: &mut [u32], from: &[u32], half: bool) {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::transform::{Decomposition, Wavelet};
+
+    const CODERS: [Coder; 2] = [Coder::Mixed, Coder::Classes];
+
+    /// Mostly small integers with large ones among them.
+    fn noise(n: usize, sparse: u32) -> Vec<i32> {
+        let mut s = 77u64;
+        (0..n)
+            .map(|_| {
+                s = s.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let e = ((s >> 59) as u32).saturating_sub(sparse);
+                let m = (s >> 20 & ((1 << e.min(31)) - 1)) as i32;
+                if s >> 10 & 1 == 0 {
+                    m
+                } else {
+                    -m
+                }
+            })
+            .collect()
+    }
+    fn plain(shape: &[usize], levels: &[u32], alone: u8) -> Vec<Band> {
+        Decomposition { wavelet: Wavelet::Cdf97, levels: levels.to_vec(), alone }.bands(shape).unwrap()
+    }
+
+    #[test]
+    fn round_trips_for_any_shape_and_decomposition() {
+        let shapes: [&[usize]; 10] =
+            [&[], &[0], &[1], &[50], &[1, 1], &[13, 22], &[4, 0, 2], &[9, 8, 17], &[3, 2, 9, 11], &[2, 1, 3, 2, 5]];
+        for shape in shapes {
+            for alone in [0, 1, 2, 7] {
+                for sparse in [0, 24, 29] {
+                    let levels: Vec<u32> = (0..shape.len() as u32).map(|k| (k + 2) % 4).collect();
+                    let d = plain(shape, &levels, alone);
+                    let mut codes = noise(shape.iter().product(), sparse);
+                    for coder in CODERS {
+                        let mut bytes = Vec::new();
+                        let before = codes.clone();
+                        encode_coefficients(&mut codes, shape, &d, coder, &mut bytes).unwrap();
+                        assert_eq!(codes, before);
+                        let mut got = vec![7; codes.len()];
+                        decode_coefficients(&bytes, shape, &d, coder, &mut got).unwrap();
+                        assert_eq!(got, codes, "{shape:?} {levels:?} {alone} {coder:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn contexts_pay() {
+        // Magnitudes that grow with the distance from a corner: far below what each magnitude alone would cost.
+        let shape = [256, 256];
+        let mut codes: Vec<i32> = noise(256 * 256, 0)
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (v >> 4) % (1 + ((i / 256 + i % 256) / 64) as i32))
+            .collect();
+        let mut counts = std::collections::HashMap::new();
+        codes.iter().for_each(|v| *counts.entry(*v).or_insert(0.0) += 1.0);
+        let n = codes.len() as f64;
+        let entropy: f64 = counts.values().map(|c: &f64| -c * (c / n).log2()).sum::<f64>() / 8.0;
+        for coder in CODERS {
+            let mut bytes = Vec::new();
+            encode_coefficients(&mut codes, &shape, &plain(&shape, &[0, 0], 0), coder, &mut bytes).unwrap();
+            assert!((bytes.len() as f64) < 0.97 * entropy, "{coder:?}: {} against {entropy}", bytes.len());
+        }
+        // Zeros cost next to nothing.
+        for coder in CODERS {
+            let mut bytes = Vec::new();
+            encode_coefficients(&mut [0; 1 << 16], &[256, 256], &plain(&shape, &[4, 4], 0), coder, &mut bytes).unwrap();
+            assert!(bytes.len() < 60, "{coder:?}: {}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_never_panic() {
+        let shape = [7, 12, 9];
+        let d = plain(&shape, &[1, 2, 2], 2);
+        for coder in CODERS {
+            let mut codes = noise(7 * 12 * 9, 26);
+            let mut bytes = Vec::new();
+            encode_coefficients(&mut codes, &shape, &d, coder, &mut bytes).unwrap();
+            let mut got = vec![0; codes.len()];
+            for cut in 0..bytes.len() {
+                let e = decode_coefficients(&bytes[..cut], &shape, &d, coder, &mut got).unwrap_err();
+                assert_eq!(e.kind(), ErrorKind::Truncated, "{coder:?} {cut} of {}", bytes.len());
+            }
+            for at in 0..bytes.len() {
+                let mut bad = bytes.clone();
+                bad[at] ^= 1 << (at % 8);
+                let failed = decode_coefficients(&bad, &shape, &d, coder, &mut got).is_err();
+                assert!(failed || got != codes);
+            }
+            for b in 0..=255 {
+                let _ = decode_coefficients(&[b; 50], &shape, &d, coder, &mut got);
+            }
+            assert!(decode_coefficients(&bytes, &shape, &d, coder, &mut got[1..]).is_err());
+        }
+    }
+}

@@ -6,12 +6,16 @@
 //! even: even coefficients are the transform of the folded half, odd ones a dense product with the antisymmetric half
 //! (W. H. Chen, C. H. Smith, S. C. Fralick, 1977), about `n / 3` multiplications a value for powers of two.
 
+use super::bands::Band;
 use super::lines::{check, for_each_run, load, store, strides, Row, LANES};
 use crate::array::MAX_RANK;
 use crate::error::{Error, Result};
 
 /// Longest line: the tables of a longer one would outgrow any cache.
 pub const MAX_EDGE: usize = 1024;
+
+/// Most frequencies of a block.
+pub const MAX_BANDS: usize = 1 << 15;
 
 /// The transform of lines of one length.
 #[derive(Clone, Debug)]
@@ -167,6 +171,101 @@ impl BlockDct {
         Ok(BlockDct { shape: shape.to_vec(), axes: axes.collect() })
     }
 
+    /// The bands of the coefficients after [`BlockDct::regroup`]: one for each frequency, the lowest first, by their sum;
+    /// extents are numbers of blocks. The parents of a frequency are those lower by one and by two along each axis.
+    /// Errors: `InvalidArgument` for more than [`MAX_BANDS`].
+    pub fn bands(&self) -> Result<Vec<Band>> {
+        let rank = self.shape.len();
+        let edges: Vec<usize> = self.axes.iter().map(|a| a.0).collect();
+        let count = edges.iter().try_fold(1usize, |n, &e| n.checked_mul(e)).filter(|&n| n <= MAX_BANDS);
+        let count = count.ok_or_else(|| Error::invalid(format!("expected at most {MAX_BANDS} values a block")))?;
+        let mut frequencies: Vec<[usize; MAX_RANK]> = Vec::with_capacity(count);
+        for i in 0..count {
+            let (mut f, mut rest) = ([0; MAX_RANK], i);
+            for k in (0..rank).rev() {
+                f[k] = rest % edges[k];
+                rest /= edges[k];
+            }
+            frequencies.push(f);
+        }
+        frequencies.sort_by_key(|f| f.iter().sum::<usize>());
+        let place = |f: &[usize; MAX_RANK]| (0..rank).fold(0, |n, k| n * edges[k] + f[k]);
+        let mut order = vec![0; count];
+        let mut bands: Vec<Band> = Vec::with_capacity(count);
+        for f in &frequencies {
+            let mut band = Band {
+                origin: [0; MAX_RANK],
+                extents: [1; MAX_RANK],
+                parents: Vec::new(),
+                follows: false,
+                level: match f.iter().sum() {
+                    0 => 7,
+                    1 => 6,
+                    2 => 5,
+                    3 => 4,
+                    4 | 5 => 3,
+                    6 | 7 => 2,
+                    8..=11 => 1,
+                    _ => 0,
+                },
+            };
+            for k in 0..rank {
+                (band.origin[k], band.extents[k]) = self.frequency(k, f[k]);
+                for lower in 1..=f[k].min(2) {
+                    let mut g = *f;
+                    g[k] -= lower;
+                    band.parents.push((order[place(&g)], [0; MAX_RANK]));
+                }
+            }
+            if !band.extents[..rank].contains(&0) {
+                order[place(f)] = bands.len();
+                bands.push(band);
+            }
+        }
+        Ok(bands)
+    }
+
+    /// Where the coefficients of frequency `f` along `axis` lie after regrouping, and how many there are.
+    fn frequency(&self, axis: usize, f: usize) -> (usize, usize) {
+        let (edge, n) = (self.axes[axis].0, self.shape[axis]);
+        let (whole, short) = (n / edge, n % edge);
+        (f * whole + f.min(short), whole + usize::from(f < short))
+    }
+
+    /// Brings coefficients of the same frequency together (`from` in the order of blocks, `to` in that of
+    /// [`BlockDct::bands`]), or back. Errors: as [`BlockDct::forward`].
+    pub fn regroup<T: Copy>(&self, from: &[T], to: &mut [T], back: bool) -> Result<()> {
+        check(&self.shape, from.len())?;
+        check(&self.shape, to.len())?;
+        let step = strides(&self.shape);
+        let targets: Vec<Vec<usize>> = (0..self.shape.len())
+            .map(|k| {
+                let edge = self.axes[k].0;
+                (0..self.shape[k]).map(|i| (self.frequency(k, i % edge).0 + i / edge) * step[k]).collect()
+            })
+            .collect();
+        let Some((last, outer)) = targets.split_last() else {
+            to.copy_from_slice(from);
+            return Ok(());
+        };
+        let mut bases = vec![0];
+        for axis in outer {
+            bases = bases.iter().flat_map(|b| axis.iter().map(move |t| b + t)).collect();
+        }
+        let width = last.len().max(1);
+        for (i, base) in bases.iter().enumerate() {
+            for (j, t) in last.iter().enumerate() {
+                let (a, b) = (i * width + j, base + t);
+                if back {
+                    to[a] = from[b];
+                } else {
+                    to[b] = from[a];
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Values to coefficients. Errors: `InvalidArgument` when `data` has not as many values as the shape.
     pub fn forward(&self, data: &mut [f64]) -> Result<()> {
         self.apply(data, |line, x, y| line.forward(x, y))
@@ -298,6 +397,48 @@ mod tests {
             let want = if i / 12 == 3 && i % 6 == 0 { 24f64.sqrt() } else { 0.0 };
             assert!((v - want).abs() < 1e-12, "{i}: {v}");
         }
+    }
+
+    #[test]
+    fn regrouping_puts_each_frequency_into_its_band() {
+        let cases: [(&[usize], &[usize]); 6] = [
+            (&[], &[]),
+            (&[13], &[4]),
+            (&[9, 10], &[4, 3]),
+            (&[2, 7, 5], &[1, 4, 8]),
+            (&[6, 0], &[4, 4]),
+            (&[3], &[8]),
+        ];
+        for (shape, edges) in cases {
+            let t = BlockDct::new(shape, edges).unwrap();
+            let n = shape.iter().product();
+            let x: Vec<usize> = (0..n).collect();
+            let (mut y, mut z) = (vec![0; n], vec![0; n]);
+            t.regroup(&x, &mut y, false).unwrap();
+            t.regroup(&y, &mut z, true).unwrap();
+            assert_eq!(x, z);
+            let step = strides(shape);
+            let mut seen = 0;
+            let bands = t.bands().unwrap();
+            for band in &bands {
+                let m: usize = band.extents[..shape.len()].iter().product();
+                let mut common = None;
+                for i in 0..m {
+                    let (mut at, mut rest) = (0, i);
+                    for k in (0..shape.len()).rev() {
+                        at += (band.origin[k] + rest % band.extents[k]) * step[k];
+                        rest /= band.extents[k];
+                    }
+                    let frequency: Vec<usize> =
+                        (0..shape.len()).map(|k| y[at] / step[k] % shape[k] % edges[k].min(shape[k])).collect();
+                    assert_eq!(common.get_or_insert(frequency.clone()), &frequency);
+                    seen += 1;
+                }
+            }
+            assert_eq!(seen, n);
+            assert!(bands.iter().enumerate().all(|(i, b)| b.parents.iter().all(|p| p.0 < i)));
+        }
+        assert!(BlockDct::new(&[64, 64, 64], &[64, 64, 64]).unwrap().bands().is_err());
     }
 
     #[test]

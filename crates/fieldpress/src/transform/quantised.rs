@@ -1,0 +1,245 @@
+//! Real coefficients to bytes and back: a uniform quantiser with a slightly wider zero bin, then context coding.
+//!
+//! Source: G. J. Sullivan, "Efficient scalar quantization of exponential and Laplacian random variables", 1996 (zero bin
+//! and reconstruction points).
+//!
+//! # Format
+//! | bytes | content |
+//! |---|---|
+//! | 8 | `step`, f64; 0: all coefficients are 0 and nothing follows |
+//! | 1 | bit 0: coder `Classes`, else `Mixed`; bit 1: the first band holds differences; other bits 0 |
+//! | varint | `offset`, zigzag |
+//! | 3 | `r[1]`, `r[2]`, `r[3]`, i8 each: corrections of magnitudes 1, 2, and 3 and more |
+//! | rest | the codes `q`, i32, see [`super::coefficients`](crate::transform::encode_coefficients) |
+//!
+//! In the first band, modulo 2^32: with bit 1 each code is the difference from the one before along each axis in turn, the
+//! last axis first (sums undo it, the first axis first); then `offset` is added to every code. A coefficient is
+//! `step * (q + sign(q) * r[min(|q|, 3)] / 256)`, and 0 for `q = 0`.
+
+use super::bands::Band;
+use super::coefficients::{decode_coefficients, encode_coefficients, Coder};
+use super::lines::strides;
+use crate::array::MAX_RANK;
+use crate::bits::{put_varint, unzigzag, zigzag, ByteReader};
+use crate::error::{Error, Result};
+
+/// Magnitudes below `1 - ROUNDING` steps become zero: more than half a step, since zeros are cheap.
+const ROUNDING: f64 = 0.4;
+/// Largest magnitude of a code.
+const MAX_CODE: f64 = (1u32 << 30) as f64;
+const CLASSES: u8 = 1;
+const DIFFERENCES: u8 = 2;
+
+/// Appends the coefficients of an array of `shape` to `out`, quantised with `step`, or a coarser one where they would not
+/// fit 31 bits otherwise. Errors: as [`encode_coefficients`].
+pub fn encode_quantised(
+    coefficients: &[f64],
+    shape: &[usize],
+    bands: &[Band],
+    coder: Coder,
+    step: f64,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    // `f64::max` passes over what is not a number.
+    let largest = coefficients.iter().fold(0.0, |m: f64, c| m.max(c.abs()));
+    let step = step.max(largest / MAX_CODE);
+    // Nothing is left of coefficients below half a step; nothing can be done for those that overflowed.
+    if !step.is_finite() || step < f64::MIN_POSITIVE || largest < (1.0 - ROUNDING) * step {
+        out.extend_from_slice(&0f64.to_le_bytes());
+        return Ok(());
+    }
+    // Division, since the reciprocal of a tiny step overflows. Casts saturate.
+    let mut codes: Vec<i32> = coefficients
+        .iter()
+        .map(|c| {
+            let a = (c / step).abs();
+            let q = (a + if a < 1.5 { ROUNDING } else { 0.5 }) as i32;
+            if *c < 0.0 {
+                -q
+            } else {
+                q
+            }
+        })
+        .collect();
+    let (mut sums, mut counts) = ([0.0; 4], [0.0; 4]);
+    for (c, &q) in coefficients.iter().zip(&codes) {
+        let m = q.unsigned_abs();
+        let class = m.min(3) as usize;
+        sums[class] += (c / step).abs() - f64::from(m);
+        counts[class] += 1.0;
+    }
+    let (offset, differences) = match bands.first() {
+        Some(first) => flatten(&mut codes, shape, first),
+        None => (0, false),
+    };
+    out.extend_from_slice(&step.to_le_bytes());
+    out.push(if coder == Coder::Classes { CLASSES } else { 0 } | if differences { DIFFERENCES } else { 0 });
+    put_varint(out, u64::from(zigzag(offset)));
+    out.extend((1..4).map(|k| (256.0 * sums[k] / f64::max(counts[k], 1.0)).round() as i8 as u8));
+    encode_coefficients(&mut codes, shape, bands, coder, out)
+}
+
+/// Fills `out` from all of `bytes`. Total on hostile bytes. Errors: as [`decode_coefficients`], `Corrupt`, `Truncated`.
+pub fn decode_quantised(bytes: &[u8], shape: &[usize], bands: &[Band], out: &mut [f64]) -> Result<()> {
+    let mut r = ByteReader::new(bytes);
+    let step = r.f64()?;
+    if step == 0.0 {
+        out.fill(0.0);
+        return r.end();
+    }
+    let flags = r.u8()?;
+    if !step.is_finite() || flags & !(CLASSES | DIFFERENCES) != 0 {
+        return Err(Error::corrupt(format!("expected a step and flags, found {step} and {flags}")));
+    }
+    let coder = if flags & CLASSES == 0 { Coder::Mixed } else { Coder::Classes };
+    let offset = unzigzag(r.count(u32::MAX as usize)? as u32);
+    let mut shifts = [0.0; 4];
+    for (shift, &b) in shifts.iter_mut().skip(1).zip(r.take(3)?) {
+        *shift = f64::from(b as i8) / 256.0;
+    }
+    let mut codes = Vec::new();
+    codes
+        .try_reserve_exact(out.len())
+        .map_err(|_| Error::limit(format!("expected memory for {} codes, found too little", out.len())))?;
+    codes.resize(out.len(), 0i32);
+    decode_coefficients(r.rest(), shape, bands, coder, &mut codes)?;
+    if let Some(first) = bands.first() {
+        let mut smooth = take(&codes, shape, first);
+        if flags & DIFFERENCES != 0 {
+            for axis in 0..shape.len() {
+                along(&mut smooth, &first.extents, shape.len(), axis, false);
+            }
+        }
+        smooth.iter_mut().for_each(|q| *q = q.wrapping_add(offset));
+        put(&mut codes, shape, first, &smooth);
+    }
+    for (o, &q) in out.iter_mut().zip(&codes) {
+        let shift = shifts[q.unsigned_abs().min(3) as usize];
+        *o = step * (f64::from(q) + if q < 0 { -shift } else { shift });
+    }
+    Ok(())
+}
+
+/// Takes the mean off the codes of the first band, and replaces them by differences where those are smaller.
+fn flatten(codes: &mut [i32], shape: &[usize], first: &Band) -> (i32, bool) {
+    let mut smooth = take(codes, shape, first);
+    let sum: i64 = smooth.iter().map(|&q| i64::from(q)).sum();
+    let offset = (sum / smooth.len().max(1) as i64) as i32;
+    smooth.iter_mut().for_each(|q| *q = q.wrapping_sub(offset));
+    let mut differences = smooth.clone();
+    for axis in (0..shape.len()).rev() {
+        along(&mut differences, &first.extents, shape.len(), axis, true);
+    }
+    let bits = |v: &[i32]| v.iter().map(|q| u64::from(32 - q.unsigned_abs().leading_zeros())).sum::<u64>();
+    let better = bits(&differences) < bits(&smooth);
+    put(codes, shape, first, if better { &differences } else { &smooth });
+    (offset, better)
+}
+
+/// Differences along `axis` of a box in C order, or sums.
+fn along(v: &mut [i32], extents: &[usize; MAX_RANK], rank: usize, axis: usize, differences: bool) {
+    let inner: usize = extents[axis + 1..rank].iter().product();
+    let line = inner * extents[axis];
+    if inner == 0 || line == 0 {
+        return;
+    }
+    for block in v.chunks_exact_mut(line) {
+        if differences {
+            for i in (inner..line).rev() {
+                block[i] = block[i].wrapping_sub(block[i - inner]);
+            }
+        } else {
+            for i in inner..line {
+                block[i] = block[i].wrapping_add(block[i - inner]);
+            }
+        }
+    }
+}
+
+/// Calls `f` with the place of each row of `band`.
+fn for_each_row(shape: &[usize], band: &Band, mut f: impl FnMut(std::ops::Range<usize>)) {
+    let rank = shape.len();
+    if rank == 0 {
+        return f(0..1);
+    }
+    let step = strides(shape);
+    let mut index = [0; MAX_RANK];
+    for _ in 0..band.extents[..rank - 1].iter().product() {
+        if let Some(at) = band.row(&step, rank, &index) {
+            f(at..at + band.extents[rank - 1]);
+        }
+        for k in (0..rank - 1).rev() {
+            index[k] += 1;
+            if index[k] < band.extents[k] {
+                break;
+            }
+            index[k] = 0;
+        }
+    }
+}
+
+fn take(codes: &[i32], shape: &[usize], band: &Band) -> Vec<i32> {
+    let mut v = Vec::new();
+    for_each_row(shape, band, |row| v.extend_from_slice(codes.get(row).unwrap_or_default()));
+    v
+}
+
+fn put(codes: &mut [i32], shape: &[usize], band: &Band, from: &[i32]) {
+    let mut from = from.iter();
+    for_each_row(shape, band, |row| {
+        codes.get_mut(row).unwrap_or_default().iter_mut().zip(&mut from).for_each(|(c, f)| *c = *f);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::{Decomposition, Wavelet};
+
+    fn bands(shape: &[usize], levels: &[u32]) -> Vec<Band> {
+        Decomposition { wavelet: Wavelet::Cdf97, levels: levels.to_vec(), alone: 0 }.bands(shape).unwrap()
+    }
+
+    #[test]
+    fn coefficients_come_back_within_the_quantiser() {
+        for (shape, levels) in
+            [(vec![], vec![]), (vec![9], vec![1]), (vec![12, 7, 10], vec![1, 0, 2]), (vec![3, 0], vec![0, 0])]
+        {
+            let b = bands(&shape, &levels);
+            let n: usize = shape.iter().product();
+            // The first band is smooth and far from zero: coded as differences.
+            let x: Vec<f64> = (0..n).map(|i| 1e5 + 40.0 * i as f64 + ((i * i) % 7) as f64).collect();
+            for coder in [Coder::Mixed, Coder::Classes] {
+                for step in [0.01, 1.0, 5e4, 1e9] {
+                    let mut bytes = Vec::new();
+                    encode_quantised(&x, &shape, &b, coder, step, &mut bytes).unwrap();
+                    let mut y = vec![1.0; n];
+                    decode_quantised(&bytes, &shape, &b, &mut y).unwrap();
+                    assert!(x.iter().zip(&y).all(|(a, b)| (a - b).abs() <= 1.01 * step), "{shape:?} {step}");
+                    for cut in 0..bytes.len() {
+                        assert!(decode_quantised(&bytes[..cut], &shape, &b, &mut y).is_err());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_coefficients_are_survived() {
+        let b = bands(&[4], &[0]);
+        for x in [
+            [f64::MAX, -f64::MAX, 0.0, 1.0],
+            [f64::NAN, 1.0, 2.0, 3.0],
+            [f64::INFINITY, 1.0, 0.0, 0.0],
+            [f64::MIN_POSITIVE, 5e-324, 0.0, -5e-324],
+            [1e300, 1e-300, 0.0, 1.0],
+        ] {
+            for step in [0.0, 5e-324, 1e-300, 1.0, 1e300, f64::MAX, f64::INFINITY] {
+                let mut bytes = Vec::new();
+                encode_quantised(&x, &[4], &b, Coder::Mixed, step, &mut bytes).unwrap();
+                let mut y = [0.0; 4];
+                decode_quantised(&bytes, &[4], &b, &mut y).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a transform codec tries out on a part of a block before it settles its parameters.
+
+use crate::error::Result;
+
+/// Values tried out on.
+const SAMPLE: usize = 1 << 17;
+/// Steps tried, in tolerances: beyond 4, what is left to correct costs more than a transform saves.
+const STEPS: [f64; 5] = [1.6, 2.0, 2.5, 3.2, 4.0];
+/// The step, in tolerances, at which transforms are compared.
+pub const TRIAL_STEP: f64 = 2.0;
+
+/// A box from the middle of `x`, an array of `shape`, of at most 2^17 values, as cubic as can be; and its extents.
+pub fn sample(x: &[f64], shape: &[usize]) -> (Vec<f64>, Vec<usize>) {
+    let mut extents = shape.to_vec();
+    while extents.iter().product::<usize>() > SAMPLE {
+        let longest = extents.iter().copied().max().unwrap_or(1);
+        if let Some(e) = extents.iter_mut().find(|e| **e == longest) {
+            *e = longest.div_ceil(2);
+        }
+    }
+    let mut values = x.to_vec();
+    // Cut one axis after the other, the first first: each time whole blocks of what follows it are kept.
+    for k in 0..shape.len() {
+        let inner: usize = shape[k + 1..].iter().product();
+        let (line, first) = (shape[k] * inner, (shape[k] - extents[k]) / 2 * inner);
+        if line > 0 && extents[k] < shape[k] {
+            let kept =
+                values.chunks_exact(line).flat_map(|l| l.get(first..first + extents[k] * inner).unwrap_or_default());
+            values = kept.copied().collect();
+        }
+    }
+    (values, extents)
+}
+
+/// About how many bits coefficients cost at `step`, up to a common factor: the sum of `log2(1 + (2 c / step)^2)`.
+pub fn cost(coefficients: &[f64], step: f64) -> f64 {
+    let scale = 2.0 / step;
+    let bits = |group: &[f64]| {
+        // The logarithm of a product of eight factors that do not overflow.
+        let product = group.iter().fold(1.0, |p, c| {
+            let a = (c * scale).abs().min(1e18);
+            p * (1.0 + a * a)
+        });
+        libm::log2(product)
+    };
+    coefficients.chunks(8).map(bits).sum()
+}
+
+/// The step at which a codec's encoding of the sample `x` and its correction to within `tolerance` are smallest together.
+/// `encode` gives the size in bytes of the encoding with a step, and overwrites its second argument with what would be
+/// decoded. Errors: those of `encode`.
+pub fn best_step(x: &[f64], tolerance: f64, mut encode: impl FnMut(f64, &mut [f64]) -> Result<usize>) -> Result<f64> {
+    let mut best = (f64::INFINITY, TRIAL_STEP * tolerance);
+    let mut y = vec![0.0; x.len()];
+    for factor in STEPS {
+        let step = factor * tolerance;
+        let size = encode(step, &mut y)? as f64 + correction_bytes(x, &y, tolerance);
+        if size < best.0 {
+            best = (size, step);
+        }
+    }
+    Ok(best.1)
+}
+
+/// About how many bytes it takes to correct `y` to within `tolerance` of `x`: the entropy of the multiples of two
+/// tolerances between them.
+fn correction_bytes(x: &[f64], y: &[f64], tolerance: f64) -> f64 {
+    let mut counts = [0u32; 17];
+    for (x, y) in x.iter().zip(y) {
+        // Saturates; a difference that is not a number counts as none.
+        let q = ((x - y).abs() / (2.0 * tolerance) + 0.5) as usize;
+        counts[q.min(16)] += 1;
+    }
+    let n = x.len() as f64;
+    let bits = |(q, &c): (usize, &u32)| {
+        let extra = if q == 0 { 0.0 } else { 1.0 };
+        f64::from(c) * (extra + libm::log2(n / f64::from(c.max(1))))
+    };
+    counts.iter().enumerate().map(bits).sum::<f64>() / 8.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_boxes_from_the_middle() {
+        let shape = [3, 600, 400];
+        let x: Vec<f64> = (0..shape.iter().product()).map(|i: usize| i as f64).collect();
+        let (s, e) = sample(&x, &shape);
+        assert_eq!(e, [3, 150, 200]);
+        assert_eq!(s.len(), 3 * 150 * 200);
+        for (i, v) in s.iter().enumerate() {
+            let (a, b, c) = (i / 30_000, i / 200 % 150 + 225, i % 200 + 100);
+            assert_eq!(*v, ((a * 600 + b) * 400 + c) as f64);
+        }
+        assert_eq!(sample(&[], &[0, 5]).1, [0, 5]);
+        assert_eq!(sample(&[2.0], &[]), (vec![2.0], vec![]));
+    }
+
+    #[test]
+    fn the_best_step_weighs_both_sides() {
+        let x: Vec<f64> = (0..10_000).map(|i| f64::from(i * 7919 % 10_007) / 10_007.0).collect();
+        // Encodings that cost nothing: the finest step leaves nothing to correct.
+        let exact = best_step(&x, 0.01, |step, y| {
+            y.iter_mut().zip(&x).for_each(|(y, x)| *y = (x / step).round() * step);
+            Ok(0)
+        });
+        assert_eq!(exact.unwrap(), 1.6 * 0.01);
+        // Encodings that cost all there is: the coarsest.
+        let dear = best_step(&x, 0.01, |step, y| {
+            y.copy_from_slice(&x);
+            Ok((1e6 / step) as usize)
+        });
+        assert_eq!(dear.unwrap(), 4.0 * 0.01);
+    }
+
+    #[test]
+    fn costs_are_monotone_and_finite() {
+        let c = [0.0, 1.0, -3.0, 1e300, f64::MAX, 0.5, 0.25, 100.0, 7.0];
+        let costs: Vec<f64> = [1e-3, 1.0, 1e3].iter().map(|s| cost(&c, *s)).collect();
+        assert!(costs.windows(2).all(|w| w[0] > w[1]) && costs.iter().all(|v| v.is_finite()));
+        assert_eq!(cost(&[0.0; 20], 1.0), 0.0);
+    }
+}
