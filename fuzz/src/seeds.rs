@@ -253,7 +253,7 @@ fn archives(files: &[(&'static str, String, Vec<u8>)], add: &mut dyn FnMut(Strin
         add(format!("array-{i}"), compress(&x.view(), options).expect("to compress").0);
     }
     add("companion".into(), companion().expect("an archive with a companion"));
-    for (id, name, bytes) in files.iter().filter(|f| !f.1.contains("appended_base64")) {
+    for (id, name, bytes) in files.iter().filter(|f| !f.1.contains("appended_base64") && !f.1.contains("lzma")) {
         add(format!("file-{name}"), of_file(id, bytes).unwrap_or_else(|e| panic!("{name}: {e}")));
     }
 }

@@ -366,6 +366,10 @@ fn fixture(chain: &str) -> Vec<u8> {
         put(&mut w, "past", &past, "lorenzo", &[]).unwrap();
     }
     for (name, values, dims) in arrays {
+        // Only floating-point values have bits to round.
+        if chain.contains("bitround") && name == "i16" {
+            continue;
+        }
         let x = Array::new(shape(dims), values).unwrap();
         if companions.is_empty() {
             put(&mut w, name, &x, chain, &[]).unwrap_or_else(|e| panic!("{chain} {name}: {e}"));

@@ -23,7 +23,10 @@ impl Plan {
     pub fn new(source: &dyn Source, bound: &Bound, fill: Option<f64>, detect: bool) -> Result<Plan> {
         bound.validate()?;
         let stats = survey(source, fill, detect)?;
-        let criterion = bound.resolve(&stats);
+        let mut criterion = bound.resolve(&stats);
+        if criterion.is_exact() {
+            criterion = Criterion::exact();
+        }
         let sufficient = criterion.sufficient(&stats);
         let hint = match (criterion.is_exact(), criterion.square_sum, sufficient) {
             (true, _, _) => Term::EXACT,

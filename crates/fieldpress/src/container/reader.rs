@@ -70,7 +70,11 @@ impl Archive {
         let mut footer = [0; format::FOOTER_BYTES];
         bytes.read_at(size - footer.len() as u64, &mut footer)?;
         let (length, crc) = format::check_footer(&header, &footer)?;
-        if length > body || length > limits.directory_bytes as u64 {
+        if length > limits.directory_bytes as u64 {
+            let most = limits.directory_bytes;
+            return Err(Error::limit(format!("expected a directory of at most {most} bytes, found {length}")));
+        }
+        if length > body {
             return Err(Error::corrupt(format!("expected a directory of at most {body} bytes, found {length}")));
         }
         let mut tail = vec![0; length as usize];
