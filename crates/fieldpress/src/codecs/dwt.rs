@@ -211,7 +211,9 @@ mod tests {
     fn field(shape: &[usize]) -> Vec<f64> {
         let n: usize = shape.iter().product();
         let last = shape.last().copied().unwrap_or(1).max(1);
-        (0..n).map(|i| ((i / last) as f64 * 0.07).sin() * 3.0 + ((i % last) as f64 * 0.05).cos() * 2.0 + 50.0).collect()
+        (0..n)
+            .map(|i| libm::sin((i / last) as f64 * 0.07) * 3.0 + libm::cos((i % last) as f64 * 0.05) * 2.0 + 50.0)
+            .collect()
     }
     fn fit(dwt: &Dwt, x: &[f64], shape: &[usize], tolerance: f64) -> Vec<u8> {
         let view = View::new(shape, x).unwrap();
