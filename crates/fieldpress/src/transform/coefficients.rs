@@ -558,7 +558,7 @@ mod tests {
         let mut counts = std::collections::HashMap::new();
         codes.iter().for_each(|v| *counts.entry(*v).or_insert(0.0) += 1.0);
         let n = codes.len() as f64;
-        let entropy: f64 = counts.values().map(|c: &f64| -c * (c / n).log2()).sum::<f64>() / 8.0;
+        let entropy: f64 = counts.values().map(|c: &f64| -c * libm::log2(c / n)).sum::<f64>() / 8.0;
         for coder in CODERS {
             let mut bytes = Vec::new();
             encode_coefficients(&mut codes, &shape, &plain(&shape, &[0, 0], 0), coder, &mut bytes).unwrap();
