@@ -35,7 +35,7 @@ use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::interpolation::{for_each_row, passes, predict_row, row_length, top_stride, Pass, Scheme, Spline};
 use crate::predict::magnitude::{magnitude, CLASSES, CLASS_TABLE};
-use crate::quantize::Uniform;
+use crate::quantize::{before_rounding, Uniform};
 
 /// The registry's entry.
 pub const ENTRY: Entry = Entry {
@@ -210,7 +210,7 @@ impl BoundInterp {
         hint: &Term,
         out: &mut Vec<u8>,
     ) -> Result<Claim> {
-        let params = self.choose(x, mask, tolerance);
+        let params = self.choose(x, mask, before_rounding(tolerance, x));
         let mut encoder = Encoder::new(x, mask);
         let mut y = vec![T::default(); x.len()];
         walk(&self.shape, &params, &mut y, &mut encoder);

@@ -1,6 +1,6 @@
 //! Uniform quantisation around a prediction.
 
-use crate::array::Element;
+use crate::array::{DType, Element};
 
 /// Rounds to the nearest integer, ties to even; right for magnitudes below 2^31. Adding and subtracting 1.5 * 2^52 leaves
 /// the integer in the low bits, which is several times as fast as a saturating cast.
@@ -15,6 +15,24 @@ pub fn round_i32(v: f64) -> i32 {
 pub struct Uniform {
     step: f64,
     inverse: f64,
+}
+
+/// `tolerance`, less what the cast to `T` can add to an error, where that is a small part of it: quantised with this, no
+/// value of the size of `x` leaves the tolerance by rounding. For floats; integers are exact.
+pub fn before_rounding<T: Element>(tolerance: f64, x: &[T]) -> f64 {
+    let unit = match T::DTYPE {
+        // Half a unit in the last place, and a little for the arithmetic before it.
+        DType::F32 => 1.001 / (1u64 << 24) as f64,
+        DType::F64 => 4.0 / (1u64 << 53) as f64,
+        _ => return tolerance,
+    };
+    let largest = x.iter().fold(0.0f64, |m, v| m.max(v.to_f64().abs()));
+    let loss = (largest + tolerance) * unit;
+    if loss < tolerance / 8.0 {
+        tolerance - loss
+    } else {
+        tolerance
+    }
 }
 
 /// Codes beyond this are not used: the value is left to the correction.
@@ -65,6 +83,24 @@ mod tests {
         for v in [0.0, 0.5, 1.5, -0.5, -1.5, 2.4999, -2.5001, 1e6 + 0.25, -268_435_455.4] {
             assert_eq!(round_i32(v), v.round_ties_even() as i32, "{v}");
         }
+    }
+
+    #[test]
+    fn rounding_to_the_type_stays_within_the_tolerance() {
+        let t = 1e-3;
+        let x: Vec<f32> = (0..100_000).map(|i| i as f32 * 1.001e-3 + 1e-5).collect();
+        let worst = |tolerance| {
+            let q = Uniform::new::<f32>(tolerance);
+            let error = |&x: &f32| {
+                let y: f32 = q.value(0.3, q.code(f64::from(x), 0.3));
+                (f64::from(x) - f64::from(y)).abs()
+            };
+            x.iter().map(error).fold(0.0, f64::max)
+        };
+        assert!(worst(t) > t && worst(before_rounding(t, &x)) <= t);
+        // Where rounding is most of the error, the tolerance stays.
+        let x = [f32::MAX];
+        assert_eq!((before_rounding(t, &x), before_rounding(t, &[7i32])), (t, t));
     }
 
     #[test]

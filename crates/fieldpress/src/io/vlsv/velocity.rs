@@ -187,7 +187,8 @@ impl Vlsv {
             Some(ids) => Some(ids.to_vec()),
             None => read.as_typed::<u64>().and_then(|v| v.iter().map(narrow).collect()),
         };
-        let found = found.ok_or_else(|| Error::corrupt("expected identifiers of 32 bits, found others").at(ids))?;
+        let found = found.filter(|f| f.len() == cell.count);
+        let found = found.ok_or_else(|| Error::corrupt("expected one identifier of 32 bits a block, found others").at(ids))?;
         Ok((found, values))
     }
 }
