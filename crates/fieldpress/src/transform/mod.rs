@@ -12,5 +12,5 @@ pub mod wavelet;
 pub use bands::{Band, Decomposition, Subband};
 pub use coefficients::{decode_coefficients, encode_coefficients, Coder};
 pub use dct::BlockDct;
-pub use quantised::{decode_quantised, encode_quantised};
+pub use quantised::Quantised;
 pub use wavelet::Wavelet;

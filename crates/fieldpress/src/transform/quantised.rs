@@ -30,94 +30,111 @@ const MAX_CODE: f64 = (1u32 << 30) as f64;
 const CLASSES: u8 = 1;
 const DIFFERENCES: u8 = 2;
 
-/// Appends the coefficients of an array of `shape` to `out`, quantised with `step`, or a coarser one where they would not
-/// fit 31 bits otherwise. Errors: as [`encode_coefficients`].
-pub fn encode_quantised(
-    coefficients: &[f64],
-    shape: &[usize],
-    bands: &[Band],
-    coder: Coder,
+/// Coefficients as integers.
+#[derive(Debug)]
+pub struct Quantised {
+    /// 0: all coefficients are 0.
     step: f64,
-    out: &mut Vec<u8>,
-) -> Result<()> {
-    // `f64::max` passes over what is not a number.
-    let largest = coefficients.iter().fold(0.0, |m: f64, c| m.max(c.abs()));
-    let step = step.max(largest / MAX_CODE);
-    // Nothing is left of coefficients below half a step; nothing can be done for those that overflowed.
-    if !step.is_finite() || step < f64::MIN_POSITIVE || largest < (1.0 - ROUNDING) * step {
-        out.extend_from_slice(&0f64.to_le_bytes());
-        return Ok(());
-    }
-    // Division, since the reciprocal of a tiny step overflows. Casts saturate.
-    let mut codes: Vec<i32> = coefficients
-        .iter()
-        .map(|c| {
-            let a = (c / step).abs();
-            let q = (a + if a < 1.5 { ROUNDING } else { 0.5 }) as i32;
-            if *c < 0.0 {
-                -q
-            } else {
-                q
-            }
-        })
-        .collect();
-    let (mut sums, mut counts) = ([0.0; 4], [0.0; 4]);
-    for (c, &q) in coefficients.iter().zip(&codes) {
-        let m = q.unsigned_abs();
-        let class = m.min(3) as usize;
-        sums[class] += (c / step).abs() - f64::from(m);
-        counts[class] += 1.0;
-    }
-    let (offset, differences) = match bands.first() {
-        Some(first) => flatten(&mut codes, shape, first),
-        None => (0, false),
-    };
-    out.extend_from_slice(&step.to_le_bytes());
-    out.push(if coder == Coder::Classes { CLASSES } else { 0 } | if differences { DIFFERENCES } else { 0 });
-    put_varint(out, u64::from(zigzag(offset)));
-    out.extend((1..4).map(|k| (256.0 * sums[k] / f64::max(counts[k], 1.0)).round() as i8 as u8));
-    encode_coefficients(&mut codes, shape, bands, coder, out)
+    codes: Vec<i32>,
+    /// What magnitudes 1, 2, and 3 and more are short of, in units of `step / 256`; that of 0 is 0.
+    shifts: [i8; 4],
 }
 
-/// Fills `out` from all of `bytes`. Total on hostile bytes. Errors: as [`decode_coefficients`], `Corrupt`, `Truncated`.
-pub fn decode_quantised(bytes: &[u8], shape: &[usize], bands: &[Band], out: &mut [f64]) -> Result<()> {
-    let mut r = ByteReader::new(bytes);
-    let step = r.f64()?;
-    if step == 0.0 {
-        out.fill(0.0);
-        return r.end();
-    }
-    let flags = r.u8()?;
-    if !step.is_finite() || flags & !(CLASSES | DIFFERENCES) != 0 {
-        return Err(Error::corrupt(format!("expected a step and flags, found {step} and {flags}")));
-    }
-    let coder = if flags & CLASSES == 0 { Coder::Mixed } else { Coder::Classes };
-    let offset = unzigzag(r.count(u32::MAX as usize)? as u32);
-    let mut shifts = [0.0; 4];
-    for (shift, &b) in shifts.iter_mut().skip(1).zip(r.take(3)?) {
-        *shift = f64::from(b as i8) / 256.0;
-    }
-    let mut codes = Vec::new();
-    codes
-        .try_reserve_exact(out.len())
-        .map_err(|_| Error::limit(format!("expected memory for {} codes, found too little", out.len())))?;
-    codes.resize(out.len(), 0i32);
-    decode_coefficients(r.rest(), shape, bands, coder, &mut codes)?;
-    if let Some(first) = bands.first() {
-        let mut smooth = take(&codes, shape, first);
-        if flags & DIFFERENCES != 0 {
-            for axis in 0..shape.len() {
-                along(&mut smooth, &first.extents, shape.len(), axis, false);
-            }
+impl Quantised {
+    /// Quantises with `step`, or a coarser one where codes would not fit 31 bits otherwise.
+    pub fn new(coefficients: &[f64], step: f64) -> Quantised {
+        // `f64::max` passes over what is not a number.
+        let largest = coefficients.iter().fold(0.0, |m: f64, c| m.max(c.abs()));
+        let step = step.max(largest / MAX_CODE);
+        // Nothing is left of coefficients below half a step; nothing can be done for those that overflowed.
+        if !step.is_finite() || step < f64::MIN_POSITIVE || largest < (1.0 - ROUNDING) * step {
+            return Quantised { step: 0.0, codes: vec![0; coefficients.len()], shifts: [0; 4] };
         }
-        smooth.iter_mut().for_each(|q| *q = q.wrapping_add(offset));
-        put(&mut codes, shape, first, &smooth);
+        let (mut sums, mut counts) = ([0.0; 4], [0u32; 4]);
+        // Division, since the reciprocal of a tiny step overflows. Casts saturate.
+        let codes = coefficients.iter().map(|c| {
+            let a = (c / step).abs();
+            let m = (a + if a < 1.5 { ROUNDING } else { 0.5 }) as i32;
+            let class = m.min(3) as usize;
+            sums[class] += a - f64::from(m);
+            counts[class] += 1;
+            if *c < 0.0 {
+                -m
+            } else {
+                m
+            }
+        });
+        let codes = codes.collect();
+        let mut shifts = [0; 4];
+        for k in 1..4 {
+            shifts[k] = (256.0 * sums[k] / f64::from(counts[k].max(1))).round() as i8;
+        }
+        Quantised { step, codes, shifts }
     }
-    for (o, &q) in out.iter_mut().zip(&codes) {
-        let shift = shifts[q.unsigned_abs().min(3) as usize];
-        *o = step * (f64::from(q) + if q < 0 { -shift } else { shift });
+
+    /// The coefficients that will be decoded.
+    pub fn values(&self, out: &mut [f64]) {
+        let shifts = self.shifts.map(|b| f64::from(b) / 256.0);
+        for (o, &q) in out.iter_mut().zip(&self.codes) {
+            let shift = shifts[q.unsigned_abs().min(3) as usize];
+            *o = self.step * (f64::from(q) + if q < 0 { -shift } else { shift });
+        }
     }
-    Ok(())
+
+    /// Appends the coefficients of an array of `shape` to `out`. Errors: as [`encode_coefficients`].
+    pub fn encode(mut self, shape: &[usize], bands: &[Band], coder: Coder, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.step.to_le_bytes());
+        if self.step == 0.0 {
+            return Ok(());
+        }
+        let (offset, differences) = match bands.first() {
+            Some(first) => flatten(&mut self.codes, shape, first),
+            None => (0, false),
+        };
+        out.push(if coder == Coder::Classes { CLASSES } else { 0 } | if differences { DIFFERENCES } else { 0 });
+        put_varint(out, u64::from(zigzag(offset)));
+        out.extend(self.shifts.iter().skip(1).map(|&b| b as u8));
+        encode_coefficients(&mut self.codes, shape, bands, coder, out)
+    }
+
+    /// The inverse of [`Quantised::encode`]; all of `bytes` is read. Total on hostile bytes.
+    /// Errors: as [`decode_coefficients`], `Corrupt`, `Truncated`, `LimitExceeded`.
+    pub fn decode(bytes: &[u8], shape: &[usize], bands: &[Band]) -> Result<Quantised> {
+        let n: usize = shape.iter().product();
+        let mut codes = Vec::new();
+        codes
+            .try_reserve_exact(n)
+            .map_err(|_| Error::limit(format!("expected memory for {n} codes, found too little")))?;
+        codes.resize(n, 0i32);
+        let mut r = ByteReader::new(bytes);
+        let step = r.f64()?;
+        let mut shifts = [0; 4];
+        if step == 0.0 {
+            r.end()?;
+            return Ok(Quantised { step: 0.0, codes, shifts });
+        }
+        let flags = r.u8()?;
+        if !step.is_finite() || flags & !(CLASSES | DIFFERENCES) != 0 {
+            return Err(Error::corrupt(format!("expected a step and flags, found {step} and {flags}")));
+        }
+        let coder = if flags & CLASSES == 0 { Coder::Mixed } else { Coder::Classes };
+        let offset = unzigzag(r.count(u32::MAX as usize)? as u32);
+        for (shift, &b) in shifts.iter_mut().skip(1).zip(r.take(3)?) {
+            *shift = b as i8;
+        }
+        decode_coefficients(r.rest(), shape, bands, coder, &mut codes)?;
+        if let Some(first) = bands.first() {
+            let mut smooth = take(&codes, shape, first);
+            if flags & DIFFERENCES != 0 {
+                for axis in 0..shape.len() {
+                    along(&mut smooth, &first.extents, shape.len(), axis, false);
+                }
+            }
+            smooth.iter_mut().for_each(|q| *q = q.wrapping_add(offset));
+            put(&mut codes, shape, first, &smooth);
+        }
+        Ok(Quantised { step, codes, shifts })
+    }
 }
 
 /// Takes the mean off the codes of the first band, and replaces them by differences where those are smaller.
@@ -212,12 +229,15 @@ mod tests {
             for coder in [Coder::Mixed, Coder::Classes] {
                 for step in [0.01, 1.0, 5e4, 1e9] {
                     let mut bytes = Vec::new();
-                    encode_quantised(&x, &shape, &b, coder, step, &mut bytes).unwrap();
-                    let mut y = vec![1.0; n];
-                    decode_quantised(&bytes, &shape, &b, &mut y).unwrap();
+                    let quantised = Quantised::new(&x, step);
+                    let (mut y, mut z) = (vec![1.0; n], vec![2.0; n]);
+                    quantised.values(&mut y);
+                    quantised.encode(&shape, &b, coder, &mut bytes).unwrap();
+                    Quantised::decode(&bytes, &shape, &b).unwrap().values(&mut z);
+                    assert_eq!(y, z);
                     assert!(x.iter().zip(&y).all(|(a, b)| (a - b).abs() <= 1.01 * step), "{shape:?} {step}");
                     for cut in 0..bytes.len() {
-                        assert!(decode_quantised(&bytes[..cut], &shape, &b, &mut y).is_err());
+                        assert!(Quantised::decode(&bytes[..cut], &shape, &b).is_err());
                     }
                 }
             }
@@ -236,9 +256,8 @@ mod tests {
         ] {
             for step in [0.0, 5e-324, 1e-300, 1.0, 1e300, f64::MAX, f64::INFINITY] {
                 let mut bytes = Vec::new();
-                encode_quantised(&x, &[4], &b, Coder::Mixed, step, &mut bytes).unwrap();
-                let mut y = [0.0; 4];
-                decode_quantised(&bytes, &[4], &b, &mut y).unwrap();
+                Quantised::new(&x, step).encode(&[4], &b, Coder::Mixed, &mut bytes).unwrap();
+                Quantised::decode(&bytes, &[4], &b).unwrap();
             }
         }
     }

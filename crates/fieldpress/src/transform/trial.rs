@@ -2,17 +2,20 @@
 
 use crate::error::Result;
 
-/// Values tried out on.
-const SAMPLE: usize = 1 << 17;
-/// Steps tried, in tolerances: beyond 4, what is left to correct costs more than a transform saves.
-const STEPS: [f64; 5] = [1.6, 2.0, 2.5, 3.2, 4.0];
+/// Values transforms are tried out on.
+pub const SAMPLE: usize = 1 << 17;
+/// Values steps are tried out on.
+pub const STEP_SAMPLE: usize = 1 << 16;
+/// Steps tried, in tolerances. Fine ones suit smooth fields at loose bounds; at tight bounds the coarse ones leave the noise to
+/// the correction, which quantises it with twice the tolerance.
+const STEPS: [f64; 6] = [1.8, 2.2, 2.8, 4.0, 5.6, 8.0];
 /// The step, in tolerances, at which transforms are compared.
 pub const TRIAL_STEP: f64 = 2.0;
 
-/// A box from the middle of `x`, an array of `shape`, of at most 2^17 values, as cubic as can be; and its extents.
-pub fn sample(x: &[f64], shape: &[usize]) -> (Vec<f64>, Vec<usize>) {
+/// A box from the middle of `x`, an array of `shape`, of at most `size` values, as cubic as can be; and its extents.
+pub fn sample(x: &[f64], shape: &[usize], size: usize) -> (Vec<f64>, Vec<usize>) {
     let mut extents = shape.to_vec();
-    while extents.iter().product::<usize>() > SAMPLE {
+    while extents.iter().product::<usize>() > size {
         let longest = extents.iter().copied().max().unwrap_or(1);
         if let Some(e) = extents.iter_mut().find(|e| **e == longest) {
             *e = longest.div_ceil(2);
@@ -87,15 +90,15 @@ mod tests {
     fn samples_are_boxes_from_the_middle() {
         let shape = [3, 600, 400];
         let x: Vec<f64> = (0..shape.iter().product()).map(|i: usize| i as f64).collect();
-        let (s, e) = sample(&x, &shape);
+        let (s, e) = sample(&x, &shape, 1 << 17);
         assert_eq!(e, [3, 150, 200]);
         assert_eq!(s.len(), 3 * 150 * 200);
         for (i, v) in s.iter().enumerate() {
             let (a, b, c) = (i / 30_000, i / 200 % 150 + 225, i % 200 + 100);
             assert_eq!(*v, ((a * 600 + b) * 400 + c) as f64);
         }
-        assert_eq!(sample(&[], &[0, 5]).1, [0, 5]);
-        assert_eq!(sample(&[2.0], &[]), (vec![2.0], vec![]));
+        assert_eq!(sample(&[], &[0, 5], 100).1, [0, 5]);
+        assert_eq!(sample(&[2.0], &[], 100), (vec![2.0], vec![]));
     }
 
     #[test]
@@ -106,13 +109,13 @@ mod tests {
             y.iter_mut().zip(&x).for_each(|(y, x)| *y = (x / step).round() * step);
             Ok(0)
         });
-        assert_eq!(exact.unwrap(), 1.6 * 0.01);
+        assert_eq!(exact.unwrap(), 1.8 * 0.01);
         // Encodings that cost all there is: the coarsest.
         let dear = best_step(&x, 0.01, |step, y| {
             y.copy_from_slice(&x);
             Ok((1e6 / step) as usize)
         });
-        assert_eq!(dear.unwrap(), 4.0 * 0.01);
+        assert_eq!(dear.unwrap(), 8.0 * 0.01);
     }
 
     #[test]

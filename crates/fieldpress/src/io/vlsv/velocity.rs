@@ -188,7 +188,8 @@ impl Vlsv {
             None => read.as_typed::<u64>().and_then(|v| v.iter().map(narrow).collect()),
         };
         let found = found.filter(|f| f.len() == cell.count);
-        let found = found.ok_or_else(|| Error::corrupt("expected one identifier of 32 bits a block, found others").at(ids))?;
+        let found =
+            found.ok_or_else(|| Error::corrupt("expected one identifier of 32 bits a block, found others").at(ids))?;
         Ok((found, values))
     }
 }
