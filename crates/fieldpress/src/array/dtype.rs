@@ -79,10 +79,14 @@ impl DType {
             DType::U64 => "u64",
         }
     }
-    /// The type with this short name; NumPy's long names (`float32`, `int16`, `uint8`) are understood too.
-    /// Errors: `InvalidArgument`.
+    /// The type with this short name; NumPy's long names (`float32`, `int16`, `uint8`) are understood too, and of its codes
+    /// that count bytes those that cannot be mistaken (`f4`, `f8`). Errors: `InvalidArgument`.
     pub fn parse(name: &str) -> Result<DType> {
-        let short = name.replace("float", "f").replace("uint", "u").replace("int", "i");
+        let short = match name {
+            "f4" => "f32".into(),
+            "f8" => "f64".into(),
+            _ => name.replace("float", "f").replace("uint", "u").replace("int", "i"),
+        };
         DType::ALL.into_iter().find(|d| d.name() == short).ok_or_else(|| {
             Error::invalid(format!("expected an element type (f32 f64 i8 i16 i32 i64 u8 u16 u32 u64), found {name:?}"))
         })
@@ -316,6 +320,8 @@ mod tests {
         assert_eq!(i16::from_f64(-2.5), -3);
         assert_eq!(DType::parse("float32").unwrap(), DType::F32);
         assert_eq!(DType::parse("uint8").unwrap(), DType::U8);
+        assert_eq!(DType::parse("f4").unwrap(), DType::F32);
+        assert_eq!(DType::parse("u8").unwrap(), DType::U8);
         assert!(DType::parse("f16").is_err());
     }
 }

@@ -69,7 +69,7 @@ impl Model for Dct {
 
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()> {
         let shape = block.shape.dims();
-        let (sample, sample_shape) = trial::sample(x, shape, trial::STEP_SAMPLE);
+        let (sample, sample_shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
         let edges = match self.block {
             Some(edge) => fitting(shape, edge)?,
             None => choose(&sample, &sample_shape, shape, trial::TRIAL_STEP * tolerance)?,

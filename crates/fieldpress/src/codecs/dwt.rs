@@ -85,13 +85,13 @@ impl Model for Dwt {
 
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()> {
         let shape = block.shape.dims();
-        let (sample, sample_shape) = trial::sample(x, shape, trial::SAMPLE);
+        let (sample, sample_shape) = trial::sample(x, shape, trial::sample_size(x.len()));
         let decomposition = self.decompose(&sample, &sample_shape, shape, trial::TRIAL_STEP * tolerance)?;
         let coder = match self.coder {
             CoderChoice::Mixed => Coder::Mixed,
             CoderChoice::Classes => Coder::Classes,
         };
-        let (sample, sample_shape) = trial::sample(x, shape, trial::STEP_SAMPLE);
+        let (sample, sample_shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
         let step = best_step(&sample, &sample_shape, &decomposition, tolerance)?;
         out.push(u8::from(decomposition.wavelet == Wavelet::Cdf53));
         out.push(decomposition.alone);

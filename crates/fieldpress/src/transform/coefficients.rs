@@ -42,6 +42,7 @@
 
 use super::bands::Band;
 use super::lines::strides;
+use super::neighbours::{Padded, Sums};
 use crate::array::MAX_RANK;
 use crate::entropy::{encode_classes, BinaryDecoder, BinaryEncoder, Bit, Decisions, MixedModel, RansDecoder};
 use crate::error::{Error, Result};
@@ -199,69 +200,6 @@ pub fn decode_coefficients(
     }
 }
 
-/// Context sums of one row; names as in the module's table.
-#[derive(Default)]
-struct Sums {
-    /// `4N + 2D`, `N`, `F`, `4P + Q`, `P`, `4S + T`, `S`, `M`.
-    local: Vec<u32>,
-    near: Vec<u32>,
-    far: Vec<u32>,
-    parents: Vec<u32>,
-    parent: Vec<u32>,
-    siblings: Vec<u32>,
-    sibling: Vec<u32>,
-    mean: Vec<u32>,
-    /// A parent's row and its neighbours.
-    coarse: Vec<u32>,
-    around: Vec<u32>,
-}
-
-fn zeros<T: Clone + Default>(n: usize) -> Result<Vec<T>> {
-    let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|_| Error::limit(format!("expected memory for {n} values, found too little")))?;
-    v.resize(n, T::default());
-    Ok(v)
-}
-
-#[inline(always)]
-fn add(to: &mut [u32], from: &[u16], weight: u32) {
-    to.iter_mut().zip(from).for_each(|(t, &f)| *t += weight * u32::from(f));
-}
-
-/// Adds the two neighbours of each value.
-#[inline(always)]
-fn add_sides(to: &mut [u32], from: &[u16], weight: u32) {
-    to.iter_mut().skip(1).zip(from).for_each(|(t, &f)| *t += weight * u32::from(f));
-    to.iter_mut().zip(from.iter().skip(1)).for_each(|(t, &f)| *t += weight * u32::from(f));
-}
-
-/// The magnitudes of siblings already coded, summed, on a grid a little larger than any of them.
-#[derive(Default)]
-struct Siblings {
-    extents: [usize; MAX_RANK],
-    step: [usize; MAX_RANK],
-    sums: Vec<u16>,
-    any: bool,
-}
-
-impl Siblings {
-    /// Begins anew with `band`, the first of several; or stops, for a band that is alone.
-    fn restart(&mut self, band: Option<&Band>, rank: usize) -> Result<()> {
-        self.any = false;
-        self.extents = [0; MAX_RANK];
-        if let Some(band) = band {
-            self.extents.iter_mut().zip(&band.extents).take(rank).for_each(|(e, b)| *e = b + 1);
-        }
-        self.step = strides(&self.extents[..rank]);
-        self.sums = zeros(self.extents[..rank].iter().product())?;
-        Ok(())
-    }
-    fn row(&self, index: &[usize; MAX_RANK], rank: usize) -> Option<usize> {
-        let inside = index[..rank - 1].iter().zip(&self.extents).all(|(i, e)| i < e);
-        (inside && !self.sums.is_empty()).then(|| index[..rank - 1].iter().zip(&self.step).map(|(i, s)| i * s).sum())
-    }
-}
-
 /// Visits all coefficients in the order of the format, with their contexts.
 fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], bands: &[Band], coder: &mut C) -> Result<()> {
     super::lines::check(shape, codes.len())?;
@@ -274,79 +212,83 @@ fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], bands: &[Band], coder: &
     let mut pass = Pass {
         rank,
         step: strides(shape),
-        axes: (rank - 1).saturating_sub(3)..rank - 1,
-        magnitudes: zeros(codes.len())?,
-        means: zeros(codes.len())?,
+        known: Vec::with_capacity(bands.len()),
+        means: Padded::default(),
         decay: 225 / shape.iter().filter(|&&d| d > 1).count().max(1) as u32,
         sums: Sums::default(),
-        siblings: Siblings::default(),
-        bands,
+        siblings: Padded::default(),
+        are_siblings: false,
     };
     for (i, band) in bands.iter().enumerate() {
+        let next = bands.get(i + 1).is_some_and(|b| b.follows);
         if !band.follows {
-            // Of the bands that follow, none is longer along any axis by more than one.
-            let next = bands.get(i + 1).is_some_and(|b| b.follows);
-            pass.siblings.restart(next.then_some(band), rank)?;
+            pass.are_siblings = false;
+            if next {
+                // Of the bands that follow, none is longer along any axis by more than one.
+                let mut extents = band.extents;
+                extents.iter_mut().take(rank).for_each(|e| *e += 1);
+                pass.siblings.restart(&extents, rank)?;
+            }
         }
-        pass.band(codes, band, coder)?;
+        pass.band(codes, band, next || band.follows, coder)?;
+        pass.are_siblings = next;
     }
     Ok(())
 }
 
-struct Pass<'a> {
+struct Pass {
     rank: usize,
     step: [usize; MAX_RANK],
-    /// Axes whose neighbours are looked at, besides that of the rows.
-    axes: std::ops::Range<usize>,
-    magnitudes: Vec<u16>,
-    means: Vec<u32>,
+    /// The magnitudes of the bands so far.
+    known: Vec<Padded<u16>>,
+    /// The averages of the band.
+    means: Padded<u32>,
     decay: u32,
     sums: Sums,
-    siblings: Siblings,
-    bands: &'a [Band],
+    /// The magnitudes of siblings, summed, on a grid a little larger than any of them.
+    siblings: Padded<u16>,
+    /// Whether siblings have been coded.
+    are_siblings: bool,
 }
 
-impl Pass<'_> {
-    fn band<C: RowCoder>(&mut self, codes: &mut [i32], band: &Band, coder: &mut C) -> Result<()> {
+impl Pass {
+    /// Codes a band; `kin`: it has siblings, before or after it.
+    fn band<C: RowCoder>(&mut self, codes: &mut [i32], band: &Band, kin: bool, coder: &mut C) -> Result<()> {
         let level = band.level & 7;
-        let width = band.extents[self.rank - 1];
-        let s = &mut self.sums;
-        for v in [
-            &mut s.local,
-            &mut s.near,
-            &mut s.far,
-            &mut s.parents,
-            &mut s.parent,
-            &mut s.siblings,
-            &mut s.sibling,
-            &mut s.mean,
-        ] {
-            v.clear();
-            v.try_reserve(width).map_err(|_| Error::limit("expected memory for a row, found too little"))?;
-            v.resize(width, 0);
-        }
+        let rank = self.rank;
+        let width = band.extents[rank - 1];
+        self.sums.restart(width)?;
+        self.means.restart(&band.extents, rank)?;
+        let mut magnitudes = Padded::new(&band.extents, rank)?;
         let mut index = [0; MAX_RANK];
         let mut before = false;
-        let rows: usize = band.extents[..self.rank - 1].iter().product();
+        let rows: usize = band.extents[..rank - 1].iter().product();
         for _ in 0..rows {
-            let start = band.row(&self.step, self.rank, &index).unwrap_or(0);
-            self.gather(band, &index, width);
-            let s = &self.sums;
-            let quiet = [&s.local, &s.far, &s.parents, &s.siblings].iter().all(|v| v.iter().all(|&x| x == 0));
+            let start = band.row(&self.step, rank, &index).unwrap_or(0);
+            let (at, beside) = (magnitudes.row(&index), self.siblings.row(&index));
+            self.sums.of_band(&magnitudes, &self.means, at);
+            if !band.parents.is_empty() {
+                self.sums.of_parents(band, &index, rank, &self.known);
+            }
+            if self.are_siblings {
+                self.sums.of_siblings(&self.siblings, beside);
+            }
             let row = &mut codes[start..start + width];
-            before = quiet && coder.flag(row.iter().all(|&v| v == 0), level, before);
+            let means = self.means.part_mut(at, width);
+            before = self.sums.are_zero() && coder.flag(row.iter().all(|&v| v == 0), level, before);
             if before {
-                for (m, &mean) in self.means[start..start + width].iter_mut().zip(&s.mean) {
+                for (m, &mean) in means.iter_mut().zip(&self.sums.mean) {
                     *m = (mean * self.decay) >> 8;
                 }
             } else {
-                self.row(row, start, level, coder);
-                if let Some(at) = self.siblings.row(&index, self.rank) {
-                    let sums = self.siblings.sums[at..].iter_mut();
-                    sums.zip(&self.magnitudes[start..start + width]).for_each(|(t, &m)| *t = t.saturating_add(m));
+                let magnitudes = magnitudes.part_mut(at, width);
+                code_row(row, &self.sums, self.decay, level, means, magnitudes, coder);
+                if kin {
+                    let sums = self.siblings.part_mut(beside, width);
+                    sums.iter_mut().zip(magnitudes).for_each(|(t, m)| *t = t.saturating_add(*m));
                 }
             }
-            for k in (0..self.rank - 1).rev() {
+            for k in (0..rank - 1).rev() {
                 index[k] += 1;
                 if index[k] < band.extents[k] {
                     break;
@@ -354,144 +296,47 @@ impl Pass<'_> {
                 index[k] = 0;
             }
         }
-        self.siblings.any = !self.siblings.sums.is_empty();
+        self.known.push(magnitudes);
         Ok(())
-    }
-
-    /// Codes the coefficients of a row that begins at `start`.
-    #[inline(always)]
-    fn row<C: RowCoder>(&mut self, row: &mut [i32], start: usize, level: u32, coder: &mut C) {
-        let n = row.len();
-        let s = &self.sums;
-        let (local, near, far) = (&s.local[..n], &s.near[..n], &s.far[..n]);
-        let (parents, parent) = (&s.parents[..n], &s.parent[..n]);
-        let (siblings, sibling, mean) = (&s.siblings[..n], &s.sibling[..n], &s.mean[..n]);
-        let magnitudes = &mut self.magnitudes[start..start + n];
-        let means = &mut self.means[start..start + n];
-        let (mut one, mut two, mut last) = (0, 0, 0);
-        for x in 0..n {
-            let average = ((mean[x] + last) * self.decay) >> 8;
-            let f = local[x] + 4 * one;
-            let place = Place {
-                f,
-                g: 2 * f + parents[x] + 2 * siblings[x] + 2 * (far[x] + two),
-                h: average >> 4,
-                parents: parents[x],
-                siblings: siblings[x],
-                exact: (near[x].min(4) * 5 + one.min(4)) * 16 + parent[x].min(3) * 4 + sibling[x].min(3),
-                level,
-            };
-            row[x] = coder.value(row[x], &place);
-            two = one;
-            one = row[x].unsigned_abs().min(MAX_MAGNITUDE);
-            last = 123 * one + average;
-            magnitudes[x] = one as u16;
-            means[x] = last;
-        }
-    }
-
-    /// Sums up the contexts of the row at `index`.
-    fn gather(&mut self, band: &Band, index: &[usize; MAX_RANK], width: usize) {
-        let Pass { rank, step, axes, magnitudes, means, sums: s, siblings, bands, .. } = self;
-        let rank = *rank;
-        for v in [&mut s.local, &mut s.near, &mut s.far, &mut s.mean] {
-            v.fill(0);
-        }
-        let row = |band: &Band, index: &[usize; MAX_RANK], width: usize| -> Option<&[u16]> {
-            let at = band.row(step, rank, index)?;
-            magnitudes.get(at..at + width)
-        };
-        let moved = |index: &[usize; MAX_RANK], axis: usize, by: isize| -> Option<[usize; MAX_RANK]> {
-            let mut i = *index;
-            i[axis] = i[axis].checked_add_signed(by)?;
-            Some(i)
-        };
-        for k in axes.clone() {
-            let Some(back) = moved(index, k, -1) else { continue };
-            if let Some(r) = row(band, &back, width) {
-                add(&mut s.near, r, 1);
-                add(&mut s.local, r, 4);
-                add_sides(&mut s.local, r, 2);
-            }
-            if let Some(m) = band.row(step, rank, &back).and_then(|at| means.get(at..at + width)) {
-                s.mean.iter_mut().zip(m).for_each(|(t, m)| *t += m);
-            }
-            if let Some(r) = moved(index, k, -2).and_then(|i| row(band, &i, width)) {
-                add(&mut s.far, r, 1);
-            }
-            for j in k + 1..axes.end {
-                for by in [-1, 1] {
-                    if let Some(r) = moved(&back, j, by).and_then(|i| row(band, &i, width)) {
-                        add(&mut s.local, r, 2);
-                    }
-                }
-            }
-        }
-        if !band.parents.is_empty() {
-            s.parents.fill(0);
-            s.parent.fill(0);
-        }
-        for (parent, shift) in &band.parents {
-            let Some(p) = bands.get(*parent) else { continue };
-            let mut at = *index;
-            for k in 0..rank - 1 {
-                at[k] = (at[k] >> shift[k].min(1)).min(p.extents[k].saturating_sub(1));
-            }
-            let w = p.extents[rank - 1];
-            for v in [&mut s.coarse, &mut s.around] {
-                v.clear();
-                v.resize(w, 0);
-            }
-            if let Some(r) = row(p, &at, w) {
-                add(&mut s.coarse, r, 1);
-                add_sides(&mut s.around, r, 1);
-            }
-            for k in axes.clone() {
-                for by in [-1, 1] {
-                    if let Some(r) = moved(&at, k, by).and_then(|i| row(p, &i, w)) {
-                        add(&mut s.around, r, 1);
-                    }
-                }
-            }
-            s.around.iter_mut().zip(&s.coarse).for_each(|(a, c)| *a += 4 * c);
-            let half = shift[rank - 1] > 0;
-            expand(&mut s.parent, &s.coarse, half);
-            expand(&mut s.parents, &s.around, half);
-        }
-        s.siblings.fill(0);
-        s.sibling.fill(0);
-        if siblings.any {
-            let w = siblings.extents[rank - 1];
-            let row = |i: &[usize; MAX_RANK]| siblings.row(i, rank).and_then(|at| siblings.sums.get(at..at + w));
-            if let Some(r) = row(index) {
-                add(&mut s.sibling, r, 1);
-                add(&mut s.siblings, r, 4);
-                add_sides(&mut s.siblings, r, 1);
-            }
-            for k in axes.clone() {
-                for by in [-1, 1] {
-                    if let Some(r) = moved(index, k, by).and_then(|i| row(&i)) {
-                        add(&mut s.siblings, r, 1);
-                    }
-                }
-            }
-        }
     }
 }
 
-/// Adds the values of a coarser row, each standing for two if `half`; the last one stands for all that follow.
-fn expand(to: &mut [u32], from: &[u32], half: bool) {
-    let Some(&end) = from.last() else { return };
-    let last = to.len();
-    if half {
-        for (t, f) in to.chunks_mut(2).zip(from) {
-            t.iter_mut().for_each(|t| *t += f);
-        }
-    } else {
-        to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+/// Codes the coefficients of a row, and stores their magnitudes and the averages.
+#[inline(always)]
+fn code_row<C: RowCoder>(
+    row: &mut [i32],
+    s: &Sums,
+    decay: u32,
+    level: u32,
+    means: &mut [u32],
+    magnitudes: &mut [u16],
+    coder: &mut C,
+) {
+    let n = row.len();
+    let (local, near, far) = (&s.local[..n], &s.near[..n], &s.far[..n]);
+    let (parents, parent) = (&s.parents[..n], &s.parent[..n]);
+    let (siblings, sibling, mean) = (&s.siblings[..n], &s.sibling[..n], &s.mean[..n]);
+    let (means, magnitudes) = (&mut means[..n], &mut magnitudes[..n]);
+    let (mut one, mut two, mut last) = (0, 0, 0);
+    for x in 0..n {
+        let average = ((mean[x] + last) * decay) >> 8;
+        let f = local[x] + 4 * one;
+        let place = Place {
+            f,
+            g: 2 * f + parents[x] + 2 * siblings[x] + 2 * (far[x] + two),
+            h: average >> 4,
+            parents: parents[x],
+            siblings: siblings[x],
+            exact: (near[x].min(4) * 5 + one.min(4)) * 16 + parent[x].min(3) * 4 + sibling[x].min(3),
+            level,
+        };
+        row[x] = coder.value(row[x], &place);
+        two = one;
+        one = row[x].unsigned_abs().min(MAX_MAGNITUDE);
+        last = 123 * one + average;
+        magnitudes[x] = one as u16;
+        means[x] = last;
     }
-    let reached = (from.len() << u32::from(half)).min(last);
-    to[reached..].iter_mut().for_each(|t| *t += end);
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod bands;
 mod coefficients;
 pub mod dct;
 mod lines;
+mod neighbours;
 mod quantised;
 pub mod trial;
 pub mod wavelet;

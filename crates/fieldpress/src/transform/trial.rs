@@ -2,16 +2,21 @@
 
 use crate::error::Result;
 
-/// Values transforms are tried out on.
-pub const SAMPLE: usize = 1 << 17;
-/// Values steps are tried out on.
-pub const STEP_SAMPLE: usize = 1 << 16;
 /// Steps tried, in tolerances. Fine ones suit smooth fields at loose bounds; at tight bounds the coarse ones leave the noise to
 /// the correction, which quantises it with twice the tolerance.
 const STEPS: [f64; 6] = [1.8, 2.2, 2.8, 4.0, 5.6, 8.0];
 /// The step, in tolerances, at which transforms are compared.
 pub const TRIAL_STEP: f64 = 2.0;
 
+/// How many of `n` values transforms are tried out on.
+pub fn sample_size(n: usize) -> usize {
+    (n / 4).clamp(1 << 14, 1 << 17)
+}
+
+/// How many of `n` values steps are tried out on.
+pub fn step_sample_size(n: usize) -> usize {
+    (n / 8).clamp(1 << 13, 1 << 16)
+}
 /// A box from the middle of `x`, an array of `shape`, of at most `size` values, as cubic as can be; and its extents.
 pub fn sample(x: &[f64], shape: &[usize], size: usize) -> (Vec<f64>, Vec<usize>) {
     let mut extents = shape.to_vec();
