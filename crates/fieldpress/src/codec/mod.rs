@@ -6,6 +6,7 @@ mod contract;
 mod correction;
 mod curve;
 mod holes;
+mod kernel;
 mod limits;
 mod model;
 pub mod registry;
@@ -18,5 +19,6 @@ pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,
 };
 pub use curve::{scaled_exp, scaled_ln, Curve, CurveFilter};
+pub use kernel::{Kernel, KernelBlocks};
 pub use limits::Limits;
 pub use model::{Model, ModelCodec};

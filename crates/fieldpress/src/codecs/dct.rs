@@ -33,17 +33,6 @@ pub const ENTRY: Entry = Entry {
     idempotent: false,
 };
 
-/// How coefficients are coded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CoderChoice {
-    /// Mixed adaptive models.
-    #[default]
-    Mixed,
-    /// Static rANS with context classes.
-    Classes,
-}
-
 /// The configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +43,7 @@ pub struct Dct {
     pub block: Option<usize>,
     /// How coefficients are coded.
     #[serde(default)]
-    pub coder: CoderChoice,
+    pub coder: Coder,
 }
 
 /// Edges tried.
@@ -74,10 +63,6 @@ impl Model for Dct {
             Some(edge) => fitting(shape, edge)?,
             None => choose(&sample, &sample_shape, shape, trial::TRIAL_STEP * tolerance)?,
         };
-        let coder = match self.coder {
-            CoderChoice::Mixed => Coder::Mixed,
-            CoderChoice::Classes => Coder::Classes,
-        };
         let coefficients = forward(&sample, &sample_shape, &edges)?;
         let transform = BlockDct::new(&sample_shape, &edges)?;
         let bands = transform.bands()?;
@@ -93,7 +78,7 @@ impl Model for Dct {
         })?;
         edges.iter().for_each(|&e| put_varint(out, e as u64));
         let bands = BlockDct::new(shape, &edges)?.bands()?;
-        Quantised::new(&forward(x, shape, &edges)?, step).encode(shape, &bands, coder, out)
+        Quantised::new(&forward(x, shape, &edges)?, step).encode(shape, &bands, self.coder, out)
     }
 
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()> {
@@ -196,7 +181,7 @@ mod tests {
             [&[], &[0], &[1], &[3], &[200], &[40, 1, 33], &[70, 90], &[5, 24, 31], &[2, 3, 17, 40]];
         for shape in shapes {
             for block in [None, Some(1), Some(5), Some(8), Some(1000)] {
-                for coder in [CoderChoice::Mixed, CoderChoice::Classes] {
+                for coder in [Coder::Mixed, Coder::Classes] {
                     let dct = Dct { block, coder };
                     let x = field(shape);
                     let bytes = fit(&dct, &x, shape, 0.01);
@@ -243,7 +228,7 @@ mod tests {
         let shape = [9, 20, 13];
         let s = Shape::new(&shape).unwrap();
         let x = field(&shape);
-        for coder in [CoderChoice::Mixed, CoderChoice::Classes] {
+        for coder in [Coder::Mixed, Coder::Classes] {
             let dct = Dct { coder, ..Dct::default() };
             let bytes = fit(&dct, &x, &shape, 0.01);
             let mut y = vec![0.0; x.len()];

@@ -50,17 +50,6 @@ pub enum WaveletChoice {
     Cdf53,
 }
 
-/// How coefficients are coded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CoderChoice {
-    /// Mixed adaptive models.
-    #[default]
-    Mixed,
-    /// Static rANS with context classes.
-    Classes,
-}
-
 /// The configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,7 +59,7 @@ pub struct Dwt {
     pub wavelet: WaveletChoice,
     /// How coefficients are coded.
     #[serde(default)]
-    pub coder: CoderChoice,
+    pub coder: Coder,
     /// Levels along every axis, all split together; `None` chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub levels: Option<u32>,
@@ -87,10 +76,6 @@ impl Model for Dwt {
         let shape = block.shape.dims();
         let (sample, sample_shape) = trial::sample(x, shape, trial::sample_size(x.len()));
         let decomposition = self.decompose(&sample, &sample_shape, shape, trial::TRIAL_STEP * tolerance)?;
-        let coder = match self.coder {
-            CoderChoice::Mixed => Coder::Mixed,
-            CoderChoice::Classes => Coder::Classes,
-        };
         let (sample, sample_shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
         let step = best_step(&sample, &sample_shape, &decomposition, tolerance)?;
         out.push(u8::from(decomposition.wavelet == Wavelet::Cdf53));
@@ -98,7 +83,7 @@ impl Model for Dwt {
         out.extend(decomposition.levels.iter().map(|&l| l as u8));
         let mut coefficients = x.to_vec();
         decomposition.forward(&mut coefficients, shape)?;
-        Quantised::new(&coefficients, step).encode(shape, &decomposition.bands(shape)?, coder, out)
+        Quantised::new(&coefficients, step).encode(shape, &decomposition.bands(shape)?, self.coder, out)
     }
 
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()> {
@@ -244,7 +229,7 @@ mod tests {
             [&[], &[0], &[1], &[3], &[200], &[40, 1, 33], &[70, 90], &[5, 24, 31], &[2, 3, 17, 40]];
         for shape in shapes {
             for wavelet in [WaveletChoice::Auto, WaveletChoice::Cdf97, WaveletChoice::Cdf53] {
-                for coder in [CoderChoice::Mixed, CoderChoice::Classes] {
+                for coder in [Coder::Mixed, Coder::Classes] {
                     for levels in [None, Some(0), Some(2), Some(40)] {
                         let dwt = Dwt { wavelet, coder, levels };
                         let x = field(shape);
@@ -292,7 +277,7 @@ mod tests {
         let shape = [9, 20, 13];
         let s = Shape::new(&shape).unwrap();
         let x = field(&shape);
-        for coder in [CoderChoice::Mixed, CoderChoice::Classes] {
+        for coder in [Coder::Mixed, Coder::Classes] {
             let dwt = Dwt { coder, ..Dwt::default() };
             let bytes = fit(&dwt, &x, &shape, 0.01);
             let mut y = vec![0.0; x.len()];

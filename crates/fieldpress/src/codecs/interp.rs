@@ -25,12 +25,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::array::{Buffer, Element, Mask, Shape, SliceMut};
+use crate::array::{Element, Mask, Shape};
 use crate::bits::{zigzag, ByteReader};
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
-use crate::codec::{parse_config, Block, BlockCodec, Claim, Codec, Site, Spec};
-use crate::dispatch_kernel;
+use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
 use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::interpolation::{for_each_row, passes, predict_row, row_length, top_stride, Pass, Scheme, Spline};
@@ -114,7 +113,7 @@ impl Codec for Interp {
             (None, None) => GROWTHS.to_vec(),
             (a, b) => vec![(a.unwrap_or(8), b.unwrap_or(32))],
         };
-        Ok(Box::new(BoundInterp { schemes, splines, growth, shape: spec.shape }))
+        Ok(Box::new(KernelBlocks(BoundInterp { schemes, splines, growth, shape: spec.shape })))
     }
 }
 
@@ -178,31 +177,8 @@ struct BoundInterp {
     shape: Shape,
 }
 
-impl BlockCodec for BoundInterp {
-    fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim> {
-        let tolerance = x.uniform_tolerance(hint);
-        let wide = x.values.widened();
-        let values = wide.as_ref().map_or(x.values, Buffer::as_slice);
-        dispatch_kernel!(Slice, values, v => self.encode_typed(v, x.site.mask, tolerance, hint, out), else Err(no_kernel()))
-    }
-    fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
-        let kernel = out.dtype().kernel();
-        if kernel == out.dtype() {
-            return dispatch_kernel!(SliceMut, out, o => self.decode_typed(bytes, o), else Err(no_kernel()));
-        }
-        let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
-        dispatch_kernel!(SliceMut, wide.as_mut(), o => self.decode_typed(bytes, o), else Err(no_kernel()))?;
-        out.narrow_from(wide.as_slice())
-    }
-}
-
-/// Kernel types are five; there is no sixth to ask for.
-fn no_kernel() -> Error {
-    Error::invalid("expected values in a kernel type")
-}
-
-impl BoundInterp {
-    fn encode_typed<T: Element>(
+impl Kernel for BoundInterp {
+    fn encode<T: Element>(
         &self,
         x: &[T],
         mask: Option<&Mask>,
@@ -218,7 +194,16 @@ impl BoundInterp {
         encode_classes(&encoder.codes, &encoder.classes, KINDS * CLASSES, out);
         Ok(if encoder.is_bounded(&y, hint) { Claim::Bounded } else { Claim::Unchecked })
     }
+    fn decode<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()> {
+        let mut r = ByteReader::new(bytes);
+        let params = Params::read(&mut r)?;
+        let mut decoder = Decoder { rans: RansDecoder::new(r.rest(), KINDS * CLASSES)?, codes: Vec::new() };
+        walk(&self.shape, &params, out, &mut decoder);
+        decoder.rans.finish()
+    }
+}
 
+impl BoundInterp {
     /// The parameters with the smallest encoding of a sample from the middle of the block: first scheme and spline, then
     /// the growth of precision.
     fn choose<T: Element>(&self, x: &[T], mask: Option<&Mask>, tolerance: f64) -> Params {
@@ -246,14 +231,6 @@ impl BoundInterp {
             best = smallest(trials).unwrap_or(best);
         }
         best
-    }
-
-    fn decode_typed<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()> {
-        let mut r = ByteReader::new(bytes);
-        let params = Params::read(&mut r)?;
-        let mut decoder = Decoder { rans: RansDecoder::new(r.rest(), KINDS * CLASSES)?, codes: Vec::new() };
-        walk(&self.shape, &params, out, &mut decoder);
-        decoder.rans.finish()
     }
 }
 

@@ -24,12 +24,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::array::{Buffer, Element, Mask, Shape, SliceMut};
+use crate::array::{Element, Mask, Shape};
 use crate::bits::{put_varint, unzigzag64, zigzag64, ByteReader};
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
-use crate::codec::{parse_config, Block, BlockCodec, Claim, Codec, Site, Spec};
-use crate::dispatch_kernel;
+use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
 use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::lorenzo::{accumulate, difference};
@@ -69,7 +68,7 @@ impl Codec for Lorenzo {
         if self.order > 2 {
             return Err(Error::invalid(format!("expected order 0, 1 or 2, found {}", self.order)));
         }
-        Ok(Box::new(BoundLorenzo { config: *self, shape: spec.shape }))
+        Ok(Box::new(KernelBlocks(BoundLorenzo { config: *self, shape: spec.shape })))
     }
 }
 
@@ -78,31 +77,8 @@ struct BoundLorenzo {
     shape: Shape,
 }
 
-impl BlockCodec for BoundLorenzo {
-    fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim> {
-        let tolerance = x.uniform_tolerance(hint);
-        let wide = x.values.widened();
-        let values = wide.as_ref().map_or(x.values, Buffer::as_slice);
-        dispatch_kernel!(Slice, values, v => self.encode_typed(v, x.site.mask, tolerance, hint, out), else Err(no_kernel()))
-    }
-    fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
-        let kernel = out.dtype().kernel();
-        if kernel == out.dtype() {
-            return dispatch_kernel!(SliceMut, out, o => self.decode_typed(bytes, o), else Err(no_kernel()));
-        }
-        let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
-        dispatch_kernel!(SliceMut, wide.as_mut(), o => self.decode_typed(bytes, o), else Err(no_kernel()))?;
-        out.narrow_from(wide.as_slice())
-    }
-}
-
-/// Kernel types are five; there is no sixth to ask for.
-fn no_kernel() -> Error {
-    Error::invalid("expected values in a kernel type")
-}
-
-impl BoundLorenzo {
-    fn encode_typed<T: Element>(
+impl Kernel for BoundLorenzo {
+    fn encode<T: Element>(
         &self,
         x: &[T],
         mask: Option<&Mask>,
@@ -146,7 +122,37 @@ impl BoundLorenzo {
         encode_classes(&codes, &classes, CLASSES, out);
         Ok(if bounded { Claim::Bounded } else { Claim::Unchecked })
     }
+    fn decode<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()> {
+        let mut r = ByteReader::new(bytes);
+        let tolerance = r.f64()?;
+        let offset = unzigzag64(r.varint()?);
+        let order = u32::from(r.u8()?);
+        let axes = u32::from(r.u8()?);
+        if order != 1 && order != 2 {
+            return Err(Error::corrupt(format!("expected differences of order 1 or 2, found {order}")));
+        }
+        let step = Uniform::new::<T>(tolerance).step();
+        let mut codes = vec![0i32; out.len()];
+        let mut dec = RansDecoder::new(r.rest(), CLASSES)?;
+        let mut rows = Rows::new(&self.shape);
+        for row in codes.chunks_mut(rows.length) {
+            rows.begin();
+            for (i, d) in row.iter_mut().enumerate() {
+                *d = dec.next(rows.class(i));
+                rows.set(i, *d);
+            }
+            rows.end();
+        }
+        dec.finish()?;
+        accumulate(&mut codes, &self.shape, axes, order);
+        for (o, &c) in out.iter_mut().zip(&codes) {
+            *o = lattice(c, offset, step);
+        }
+        Ok(())
+    }
+}
 
+impl BoundLorenzo {
     /// The axes and the order with the shortest differences, by the sum of their bit lengths.
     fn choose(&self, codes: &[i32]) -> (u32, u32) {
         let all = (1u32 << self.shape.rank()) - 1;
@@ -190,35 +196,6 @@ impl BoundLorenzo {
             }
         }
         best.1
-    }
-
-    fn decode_typed<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()> {
-        let mut r = ByteReader::new(bytes);
-        let tolerance = r.f64()?;
-        let offset = unzigzag64(r.varint()?);
-        let order = u32::from(r.u8()?);
-        let axes = u32::from(r.u8()?);
-        if order != 1 && order != 2 {
-            return Err(Error::corrupt(format!("expected differences of order 1 or 2, found {order}")));
-        }
-        let step = Uniform::new::<T>(tolerance).step();
-        let mut codes = vec![0i32; out.len()];
-        let mut dec = RansDecoder::new(r.rest(), CLASSES)?;
-        let mut rows = Rows::new(&self.shape);
-        for row in codes.chunks_mut(rows.length) {
-            rows.begin();
-            for (i, d) in row.iter_mut().enumerate() {
-                *d = dec.next(rows.class(i));
-                rows.set(i, *d);
-            }
-            rows.end();
-        }
-        dec.finish()?;
-        accumulate(&mut codes, &self.shape, axes, order);
-        for (o, &c) in out.iter_mut().zip(&codes) {
-            *o = lattice(c, offset, step);
-        }
-        Ok(())
     }
 }
 

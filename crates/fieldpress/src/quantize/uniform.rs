@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn rounding_to_the_type_stays_within_the_tolerance() {
-        let t = 1e-3;
+        // Not quite 131.6 units in the last place of the largest values: rounding makes it 132.
+        let t = 1.0035e-3;
         let x: Vec<f32> = (0..100_000u64).map(|i| (i * 7919 % 100_003) as f32 * 0.000_999_87).collect();
         let worst = |tolerance| {
             let q = Uniform::new::<f32>(tolerance);
@@ -97,7 +98,8 @@ mod tests {
             };
             x.iter().map(error).fold(0.0, f64::max)
         };
-        assert!(worst(t) > t && worst(before_rounding(t, &x)) <= t);
+        let margin = before_rounding(t, &x);
+        assert!(margin < t && worst(t) > t && worst(margin) <= t, "{margin} {} {}", worst(t), worst(margin));
         // Where rounding is most of the error, the tolerance stays.
         let x = [f32::MAX];
         assert_eq!((before_rounding(t, &x), before_rounding(t, &[7i32])), (t, t));

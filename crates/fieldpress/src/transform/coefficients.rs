@@ -40,6 +40,8 @@
 //! [`Coder::Classes`] is one stream of [`crate::entropy::rans`] with 256 classes: `8 L(g) + l` with `L(g)` at most 30 for
 //! coefficients, 255 for flags.
 
+use serde::{Deserialize, Serialize};
+
 use super::bands::Band;
 use super::lines::strides;
 use super::neighbours::{Padded, Sums};
@@ -48,9 +50,11 @@ use crate::entropy::{encode_classes, BinaryDecoder, BinaryEncoder, Bit, Decision
 use crate::error::{Error, Result};
 
 /// How coefficients become bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Coder {
     /// Mixed adaptive models: the smallest.
+    #[default]
     Mixed,
     /// Static rANS with context classes: some per cent larger, and faster.
     Classes,

@@ -66,11 +66,9 @@ impl<T: Copy + Default> Padded<T> {
     }
     /// Where the row of `index` begins; indices beyond the last are taken as the last.
     pub(super) fn row(&self, index: &[usize; MAX_RANK]) -> usize {
-        let mut at = self.first;
-        for k in 0..self.rank.saturating_sub(1) {
-            at += index[k].min(self.extents[k].saturating_sub(1)) * self.step[k];
-        }
-        at
+        let inner = self.rank.saturating_sub(1);
+        let steps = index.iter().zip(&self.extents).zip(&self.step).take(inner);
+        self.first + steps.map(|((&i, &e), s)| i.min(e.saturating_sub(1)) * s).sum::<usize>()
     }
     /// `n` values from `at`.
     #[inline(always)]

@@ -1,0 +1,50 @@
+//! Codecs that work in the five kernel types (see [`DType::kernel`](crate::array::DType::kernel)). The adapter widens narrower
+//! integers on the way in, and they saturate on the way back.
+
+use super::contract::{Block, BlockCodec, Claim, Site};
+use crate::array::{Buffer, Element, Mask, SliceMut};
+use crate::bound::Term;
+use crate::dispatch_kernel;
+use crate::error::{Error, Result};
+
+/// Encodes and decodes blocks of a kernel type; bound to their shape.
+pub trait Kernel: Send + Sync {
+    /// Appends the encoding of `x`, in C order and finite. `tolerance` is a sufficient absolute tolerance for `hint`, which a
+    /// claim is about. Errors: as [`BlockCodec::encode`].
+    fn encode<T: Element>(
+        &self,
+        x: &[T],
+        mask: Option<&Mask>,
+        tolerance: f64,
+        hint: &Term,
+        out: &mut Vec<u8>,
+    ) -> Result<Claim>;
+    /// Fills `out`. Total on hostile bytes. Errors: as [`BlockCodec::decode`].
+    fn decode<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()>;
+}
+
+/// A [`Kernel`] as a [`BlockCodec`].
+pub struct KernelBlocks<K>(pub K);
+
+impl<K: Kernel> BlockCodec for KernelBlocks<K> {
+    fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim> {
+        let tolerance = x.uniform_tolerance(hint);
+        let wide = x.values.widened();
+        let values = wide.as_ref().map_or(x.values, Buffer::as_slice);
+        dispatch_kernel!(Slice, values, v => self.0.encode(v, x.site.mask, tolerance, hint, out), else Err(no_kernel()))
+    }
+    fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
+        let kernel = out.dtype().kernel();
+        if kernel == out.dtype() {
+            return dispatch_kernel!(SliceMut, out, o => self.0.decode(bytes, o), else Err(no_kernel()));
+        }
+        let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
+        dispatch_kernel!(SliceMut, wide.as_mut(), o => self.0.decode(bytes, o), else Err(no_kernel()))?;
+        out.narrow_from(wide.as_slice())
+    }
+}
+
+/// Kernel types are five; there is no sixth to ask for.
+fn no_kernel() -> Error {
+    Error::invalid("expected values in a kernel type")
+}
