@@ -1,4 +1,4 @@
-//! Files written by the library are opened by NumPy and VTK. Skipped without Python (`FIELDPRESS_PYTHON`, or
+//! Files written by the library are opened by NumPy, VTK, pymech and readers of VLSV. Skipped without Python (`FIELDPRESS_PYTHON`, or
 //! `python3`) or those packages.
 
 #![allow(clippy::unwrap_used)]
@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use fieldpress::array::{Buffer, Region, Sink, Source};
-use fieldpress::io::{format, npy, open, open_path, Arrays, Dataset, OpenOptions};
+use fieldpress::io::{format, npy, open, open_path, Arrays, Dataset, FileArray, OpenOptions, Role};
 use fieldpress::{Array, DType, Error, Result, Shape};
 
-/// The arrays of a file with other values.
+/// The arrays of a file, its fields with other values.
 struct Changed(Vec<(String, Array)>);
 
 impl Arrays for Changed {
@@ -35,7 +35,13 @@ fn changed(d: &Dataset) -> Changed {
         };
         Array::new(source.shape(), values).unwrap()
     };
-    Changed(d.arrays.iter().map(|a| (a.name.clone(), change(a.source.as_ref()))).collect())
+    let keep =
+        |source: &dyn Source| Array::new(source.shape(), source.read(&Region::all(source.shape())).unwrap()).unwrap();
+    let one = |a: &FileArray| {
+        let source = a.source.as_ref();
+        (a.name.clone(), if a.role == Role::Field { change(source) } else { keep(source) })
+    };
+    Changed(d.arrays.iter().map(one).collect())
 }
 
 fn place(name: &str) -> PathBuf {
@@ -127,4 +133,25 @@ fn vtk_opens_what_is_written() {
         count += 1;
     }
     assert_eq!(count, 8);
+}
+
+fn sample(name: &str) -> Dataset {
+    let path = format!("{}/../../samples/{name}", env!("CARGO_MANIFEST_DIR"));
+    open_path(Path::new(&path), &OpenOptions::default()).unwrap()
+}
+
+#[test]
+fn pymech_opens_what_is_written() {
+    let (file, expected) = write(&sample("tgv.f00001"), "tgv0.f00001");
+    assert_eq!(expected.len(), 7);
+    check("check_nek.py", &[vec![file], expected].concat());
+}
+
+#[test]
+fn readers_of_vlsv_open_what_is_written() {
+    let (file, expected) = write(&sample("ipshock.vlsv"), "ipshock.vlsv");
+    let known = |e: &String| ["VARIABLE/", "BLOCKVARIABLE/", "MESH_NODE_CRDS_X/"].iter().any(|tag| e.starts_with(tag));
+    let expected: Vec<String> = expected.into_iter().filter(known).collect();
+    assert!(expected.len() > 30);
+    check("check_vlsv.py", &[vec![file], expected].concat());
 }
