@@ -152,7 +152,7 @@ pub(crate) fn file_options(lossy: Options, arrays: &[Glob], open: &OpenArgs) -> 
 /// `:` or `+` belongs to the chain before it.
 pub(crate) fn split_chains(text: &str) -> Vec<String> {
     let mut chains: Vec<String> = Vec::new();
-    for piece in text.split(',') {
+    for piece in fieldpress::codec::split(text, ',') {
         let parameter = piece.find('=').is_some_and(|e| !piece.get(..e).unwrap_or_default().contains([':', '+']));
         match chains.last_mut() {
             Some(last) if parameter => {

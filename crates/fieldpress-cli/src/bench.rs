@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Args;
 use fieldpress::array::{Array, ReadAt, Region};
-use fieldpress::bound::Stats;
+use fieldpress::bound::{psnr, Stats};
 use fieldpress::container::ArrayHeader;
 use fieldpress::files::{compare_values, Glob};
 use fieldpress::io::Role;
@@ -263,9 +263,7 @@ fn check(x: &Array, y: &Array, header: &ArrayHeader) -> Result<(f64, f64)> {
             t.max_error
         )));
     }
-    let mse = t.square_error / t.valid.max(1) as f64;
-    let psnr = if mse > 0.0 { 20.0 * (stats.range_down() / mse.sqrt()).log10() } else { f64::INFINITY };
-    Ok((t.max_error, psnr))
+    Ok((t.max_error, psnr(stats.range_down(), t.square_error, t.valid)))
 }
 
 impl Row {

@@ -10,7 +10,7 @@ use fieldpress::{Error, Result};
 use serde_json::{json, Value};
 
 use crate::args::{file_options, BoundArgs, MethodArgs, OpenArgs};
-use crate::files::{input, is_stream, shown, with_ending, write_to};
+use crate::files::{input, is_stream, same_file, shown, with_ending, write_to};
 use crate::numbers::{criterion, json as number, ratio, seconds, short, tolerance};
 use crate::progress::Progress;
 use crate::screen::tell;
@@ -80,11 +80,7 @@ impl Compress {
             (None, [one]) => with_ending(one),
             (None, many) => return Err(Error::invalid(format!("expected -o with {} inputs, found none", many.len()))),
         };
-        let same = |p: &&PathBuf| {
-            let real = |p: &Path| p.canonicalize().ok();
-            !is_stream(p) && real(p).is_some() && real(p) == real(&output)
-        };
-        match self.inputs.iter().find(same) {
+        match self.inputs.iter().find(|p| same_file(p, &output)) {
             Some(p) => Err(Error::invalid("expected an output that is not the input").at(p.display())),
             None => Ok(output),
         }

@@ -7,7 +7,7 @@ use fieldpress::array::Shape;
 use fieldpress::files::{export_array, export_npz, restore_file, ArrayFormat, Glob, Selection};
 use fieldpress::{Archive, Error, Result};
 
-use crate::files::{archive, is_stream, shown, Outputs, ENDING};
+use crate::files::{archive, is_stream, same_file, shown, Outputs, ENDING};
 use crate::progress::Progress;
 
 /// Put the files of an archive together again, or take arrays out of it.
@@ -51,7 +51,14 @@ impl Decompress {
         } else {
             let total = archive.directory().arrays.iter().map(|a| a.raw_bytes()).sum();
             let progress = Progress::new(total, quiet);
-            for (i, path) in destinations(&archive, &output).map_err(place)?.iter().enumerate() {
+            let paths = destinations(&archive, &output).map_err(place)?;
+            if let Some(own) = paths.iter().find(|p| same_file(p, &self.archive)) {
+                return Err(Error::invalid("expected another output than the archive itself").at(own.display()));
+            }
+            if paths.first().is_some_and(|p| *p != output) {
+                outputs.folder(&output)?;
+            }
+            for (i, path) in paths.iter().enumerate() {
                 outputs.fill(path, self.force, |out| {
                     restore_file(&archive, i, out, Some(&|e| progress.event(e))).map_err(place)
                 })?;
@@ -159,13 +166,14 @@ fn destinations(archive: &Archive, output: &Path) -> Result<Vec<PathBuf>> {
         return Err(Error::invalid(format!("expected a folder for {} files, found standard output", files.len())));
     }
     let paths = files.iter().map(|f| Ok(output.join(plain(&f.name)?))).collect::<Result<Vec<_>>>()?;
-    std::fs::create_dir_all(output).map_err(|e| Error::from(e).at(output.display()))?;
     Ok(paths)
 }
 
 /// The name of a file in a folder; archives may come from anywhere.
 fn plain(name: &str) -> Result<&str> {
-    let bad = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', ':', '\0']);
+    // Elsewhere these two are letters like others; model output is named by times with colons.
+    let bad = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']);
+    let bad = bad || cfg!(windows) && name.contains(['\\', ':']);
     if bad {
         return Err(Error::corrupt(format!("expected the name of a file without folders, found {name:?}")));
     }
@@ -178,9 +186,11 @@ mod tests {
 
     #[test]
     fn names_do_not_lead_out_of_the_folder() {
-        for bad in ["", ".", "..", "../a", "/etc/passwd", "a/b", "c:\\x", "a\0"] {
+        for bad in ["", ".", "..", "../a", "/etc/passwd", "a/b", "a\0"] {
             assert!(plain(bad).is_err(), "{bad:?}");
         }
         assert_eq!(plain("tgv0.f00001").ok(), Some("tgv0.f00001"));
+        assert_eq!(plain("c:\\x").is_err(), cfg!(windows));
+        assert_eq!(plain("wrfout_d01_2000-01-24_12:00:00").is_err(), cfg!(windows));
     }
 }

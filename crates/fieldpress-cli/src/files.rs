@@ -9,8 +9,6 @@ use fieldpress::files::Input;
 use fieldpress::io::{Output, PendingFile};
 use fieldpress::{Archive, Error, Limits, Result};
 
-use crate::screen::Stdout;
-
 /// The ending of archives.
 pub(crate) const ENDING: &str = ".fpz";
 
@@ -27,6 +25,12 @@ pub(crate) fn input(path: &Path) -> Result<Input> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::from(e).at("standard input"))?;
     Ok(Input::from_bytes("stdin", bytes))
+}
+
+/// Whether both paths lead to one existing file.
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
+    let real = |p: &Path| if is_stream(p) { None } else { p.canonicalize().ok() };
+    real(a).is_some() && real(a) == real(b)
 }
 
 /// The name of `path` in messages.
@@ -52,7 +56,7 @@ pub(crate) fn write_to<T>(path: &Path, force: bool, write: impl FnOnce(&mut dyn 
                 "expected a file or a pipe for an archive, found a terminal; write there with -f",
             ));
         }
-        return write(&mut std::io::BufWriter::new(Stdout));
+        return write(&mut std::io::BufWriter::new(std::io::stdout()));
     }
     let mut file = PendingFile::create(path, force)?;
     let value = write(&mut std::io::BufWriter::with_capacity(1 << 20, &mut file))?;
@@ -62,9 +66,21 @@ pub(crate) fn write_to<T>(path: &Path, force: bool, write: impl FnOnce(&mut dyn 
 
 /// Restored files, none of which appears before all are complete.
 #[derive(Default)]
-pub(crate) struct Outputs(Vec<PendingFile>);
+pub(crate) struct Outputs {
+    files: Vec<PendingFile>,
+    /// A folder made for them.
+    made: Option<PathBuf>,
+}
 
 impl Outputs {
+    /// Makes the folder at `path` if there is none; it goes again unless files are committed to it.
+    pub(crate) fn folder(&mut self, path: &Path) -> Result<()> {
+        if !path.is_dir() {
+            std::fs::create_dir_all(path).map_err(|e| Error::from(e).at(path.display()))?;
+            self.made = Some(path.into());
+        }
+        Ok(())
+    }
     /// Fills the file at `path`, or standard output for `-`.
     pub(crate) fn fill(
         &mut self,
@@ -75,17 +91,27 @@ impl Outputs {
         if is_stream(path) {
             let mut bytes = Vec::new();
             fill(&mut bytes)?;
-            Stdout.write_all(&bytes)?;
-            return Ok(Stdout.flush()?);
+            let mut out = std::io::stdout();
+            return Ok(out.write_all(&bytes).and_then(|()| out.flush())?);
         }
         let mut file = PendingFile::create(path, force)?;
         fill(&mut file)?;
-        self.0.push(file);
+        self.files.push(file);
         Ok(())
     }
     /// Gives all files their names.
-    pub(crate) fn commit(self) -> Result<()> {
-        self.0.into_iter().try_for_each(PendingFile::commit)
+    pub(crate) fn commit(mut self) -> Result<()> {
+        self.files.drain(..).try_for_each(PendingFile::commit)
+    }
+}
+
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        self.files.clear();
+        if let Some(folder) = &self.made {
+            // Only a folder in which nothing is can be removed.
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 }
 

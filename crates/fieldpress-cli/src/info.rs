@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use fieldpress::array::DType;
 use fieldpress::codec::{Chain, Outcome, StageBytes};
-use fieldpress::container::{ArrayHeader, StoredBlock, FORMAT_VERSION};
+use fieldpress::container::{ArrayHeader, StoredBlock};
 use fieldpress::{Archive, Result, Shape};
 use serde_json::{json, Map, Value};
 
@@ -133,7 +133,7 @@ impl Info {
         json!({
             "file": shown(&self.archive),
             "bytes": archive.size(),
-            "format_version": format!("{}.{}", FORMAT_VERSION.0, FORMAT_VERSION.1),
+            "format_version": format!("{}.{}", archive.format_version().0, archive.format_version().1),
             "generator": d.generator,
             "files": d.files.iter().map(|f| json!({ "name": f.name, "format": f.format })).collect::<Vec<_>>(),
             "verbatim": d.blobs.iter().map(|b| json!({ "name": b.name, "input_bytes": b.bytes, "bytes": b.stored })).collect::<Vec<_>>(),

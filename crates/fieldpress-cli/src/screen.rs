@@ -7,36 +7,21 @@ use fieldpress::Result;
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the reader of standard output has gone away.
+/// Whether the reader of our text has gone away. Data that could not be written is another matter.
 pub(crate) fn closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
 
-/// Standard output; remembers when its reader has gone.
-pub(crate) struct Stdout;
-
-fn noted<T>(r: io::Result<T>) -> io::Result<T> {
-    if r.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
-        CLOSED.store(true, Ordering::Relaxed);
-    }
-    r
-}
-
-impl Write for Stdout {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        noted(io::stdout().write(buf))
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        noted(io::stdout().flush())
-    }
-}
-
-/// Prints `text` and a line end to standard output.
+/// Prints `text` and a line end to standard output. Remembers when its reader has gone.
 pub(crate) fn say(text: impl AsRef<str>) -> Result<()> {
     let mut line = text.as_ref().trim_end_matches('\n').to_string();
     line.push('\n');
-    Stdout.write_all(line.as_bytes())?;
-    Ok(Stdout.flush()?)
+    let mut out = io::stdout();
+    let done = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+    if done.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
+    Ok(done?)
 }
 
 /// Prints `text` where people look: standard output, or standard error when that carries data.

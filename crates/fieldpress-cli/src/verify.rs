@@ -10,7 +10,7 @@ use serde_json::{json, Value};
 use crate::files::{archive, input, is_stream, shown};
 use crate::numbers::{criterion, json as number, short, tolerance};
 use crate::progress::Progress;
-use crate::screen::say;
+use crate::screen::{closed, say};
 use crate::table::Table;
 use crate::Answer;
 
@@ -48,11 +48,13 @@ impl Verify {
         }
         progress.finish();
         let holds = verdicts.iter().all(FileVerdict::holds);
-        if self.json {
-            say(json!({ "holds": holds, "files": verdicts.iter().map(file_json).collect::<Vec<_>>() }).to_string())?;
+        let told = if self.json {
+            say(json!({ "holds": holds, "files": verdicts.iter().map(file_json).collect::<Vec<_>>() }).to_string())
         } else {
-            verdicts.iter().try_for_each(|v| say(self.text(v)))?;
-        }
+            verdicts.iter().try_for_each(|v| say(self.text(v)))
+        };
+        // The verdict stands whether or not somebody reads all of it.
+        told.or_else(|e| if closed() { Ok(()) } else { Err(e) })?;
         Ok(if holds { Answer::Yes } else { Answer::No })
     }
     fn text(&self, v: &FileVerdict) -> String {

@@ -196,9 +196,9 @@ fn too_large_is_not_corrupt() {
     let small = one(&[1000], &[1000]);
     assert_eq!(kind(&small, Limits::default()), Ok(()));
     let limits = Limits::default();
-    assert_eq!(kind(&small, Limits { block_bytes: 999, ..limits }), Err(ErrorKind::LimitExceeded));
+    assert_eq!(kind(&small, Limits { block_bytes: 7999, ..limits }), Err(ErrorKind::LimitExceeded));
     assert_eq!(kind(&small, Limits { array_bytes: 999, ..limits }), Err(ErrorKind::LimitExceeded));
-    assert_eq!(kind(&small, Limits { block_bytes: 1000, array_bytes: 1000, ..limits }), Ok(()));
+    assert_eq!(kind(&small, Limits { block_bytes: 8000, array_bytes: 1000, ..limits }), Ok(()));
     assert_eq!(kind(&small, Limits { directory_bytes: 20, ..limits }), Err(ErrorKind::LimitExceeded));
     // More blocks than the index can have entries for, and a shape that cannot be addressed.
     assert_eq!(kind(&one(&[1 << 40], &[1]), limits), Err(ErrorKind::Corrupt));
@@ -415,4 +415,61 @@ fn fixtures_decode_to_the_recorded_values() {
         let used = archive.directory().arrays.iter().any(|a| a.chains.iter().any(|c| c.to_string().contains(e.id)));
         assert!(used, "{}: not in its own fixture", e.id);
     }
+}
+
+#[test]
+fn what_is_not_a_number_is_within_no_bound() {
+    let x: Vec<f64> = (0..4096).map(|i| (f64::from(i) - 2048.0) * (f64::MAX / 2049.0)).collect();
+    let array = Array::new(Shape::new(&[64, 64]).unwrap(), Buffer::F64(x.clone())).unwrap();
+    for chain in ["interp", "lorenzo", "dwt", "dct"] {
+        for bound in [Bound::Abs(f64::MAX), Bound::Abs(1e308), Bound::Rel(0.6)] {
+            let (bytes, _) = compress(&array.view(), Options::new(bound).with_chain(chain).unwrap()).unwrap();
+            let y = decompress(&bytes).unwrap();
+            assert!(y.as_typed::<f64>().unwrap().iter().all(|v| v.is_finite()), "{chain}");
+        }
+    }
+}
+
+#[test]
+fn blocks_of_special_values_are_no_larger_than_plain_ones() {
+    for n in [1, 2, 600] {
+        let x: Vec<f32> = (0..n).map(|i| f32::from_bits(0x7fc0_0000 + i)).collect();
+        let array = Array::new(Shape::new(&[n as usize]).unwrap(), Buffer::F32(x.clone())).unwrap();
+        let (bytes, report) = compress(&array.view(), Options::new(Bound::Abs(1.0))).unwrap();
+        assert!(report.stages.total() <= 1 + 4 * u64::from(n), "{n}: {:?}", report.stages);
+        let back = decompress(&bytes).unwrap();
+        assert!(back.data().same_bits(array.data()));
+    }
+}
+
+#[test]
+fn what_no_reader_would_take_is_not_written() {
+    struct Huge;
+    impl fieldpress::array::Source for Huge {
+        fn dtype(&self) -> DType {
+            DType::U8
+        }
+        fn shape(&self) -> Shape {
+            Shape::new(&[1 << 30]).unwrap()
+        }
+        fn read(&self, _: &Region) -> Result<Buffer> {
+            Err(Error::invalid("expected no values to be asked for"))
+        }
+    }
+    let small = data(Kind::Noisy, DType::F32, &[8]);
+    let plan = Plan::new(&small.view(), &Bound::Lossless, None, true).unwrap();
+    let options = ArrayOptions {
+        plan: &plan,
+        chains: vec![Chain::parse("raw").unwrap()],
+        block: Some(vec![1 << 30]),
+        measure: false,
+        role: Role::Field,
+        attributes: Default::default(),
+        companions: Vec::new(),
+        keep: false,
+        progress: None,
+    };
+    let e = ArchiveWriter::new(Vec::new()).unwrap().put_array("x", &Huge, options).unwrap_err();
+    assert!(e.message().contains("expected blocks of at most"), "{e}");
+    assert_eq!(e.kind(), ErrorKind::InvalidArgument);
 }

@@ -239,3 +239,60 @@ fn one_array_may_stand_on_another() {
     assert!(f.fails(&circle).contains("circle"));
     assert_eq!(f.names(), ["back.f00001", "t.fpz", "uy.npy"]);
 }
+
+#[test]
+fn names_with_colons_come_back() {
+    let f = Folder::new("colons");
+    for name in ["wrfout_2000-01-24_12:00:00", "b.raw"] {
+        f.write(name, &[7; 64]);
+    }
+    let inputs = ["wrfout_2000-01-24_12:00:00", "b.raw", "--shape", "16", "--dtype", "f32"];
+    f.ok(&[&["compress"], &inputs[..], &["--lossless", "-o", "x.fpz"]].concat());
+    f.ok(&["decompress", "x.fpz", "-o", "out"]);
+    assert_eq!(f.read("out/wrfout_2000-01-24_12:00:00"), [7; 64]);
+    // A folder made for files that did not come goes again.
+    let mut bytes = f.read("x.fpz");
+    bytes[20] ^= 1;
+    f.write("bad.fpz", &bytes);
+    f.fails(&["decompress", "bad.fpz", "-o", "other"]);
+    assert!(!f.path("other").exists());
+}
+
+#[test]
+fn outputs_are_files_and_never_the_input() {
+    let f = Folder::new("outputs");
+    f.npy("a.npy", &[9, 7], waves(9, 7));
+    std::fs::create_dir(f.path("folder")).unwrap();
+    assert!(f.fails(&["compress", "a.npy", "--lossless", "-o", "folder", "-f"]).contains("found a folder"));
+    f.ok(&["compress", "a.npy", "--lossless", "-o", "a.fpz"]);
+    let before = f.read("a.fpz");
+    assert!(f.fails(&["decompress", "a.fpz", "-o", "a.fpz", "-f"]).contains("the archive itself"));
+    assert!(f.fails(&["compress", "a.npy", "--lossless", "-o", "a.npy", "-f"]).contains("not the input"));
+    assert_eq!(f.read("a.fpz"), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_are_left_alone_and_permissions_kept() {
+    use std::os::unix::fs::{symlink, PermissionsExt};
+    let f = Folder::new("unix");
+    f.npy("a.npy", &[9, 7], waves(9, 7));
+    let message = f.fails(&["compress", "a.npy", "--lossless", "-o", "/dev/null", "-f"]);
+    assert!(message.contains("found a device"), "{message}");
+    let old = f.write("old.fpz", b"old");
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("old.fpz", f.path("link.fpz")).unwrap();
+    f.ok(&["compress", "a.npy", "--lossless", "-o", "link.fpz", "-f"]);
+    assert!(f.path("link.fpz").is_symlink());
+    assert_eq!(std::fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
+    f.ok(&["verify", "a.npy", "old.fpz"]);
+}
+
+#[test]
+fn chains_with_lists_can_be_named() {
+    let f = Folder::new("lists");
+    f.npy("a.npy", &[9, 7], waves(9, 7));
+    f.ok(&["compress", "a.npy", "--lossless", "--codec", "transpose:order=[1,0]+zstd:level=5,pco", "-o", "a.fpz"]);
+    let rows = f.ok(&["bench", "a.npy", "--abs", "0.1", "--codec", "transpose:order=[1,0]+interp,dwt", "--csv"]);
+    assert_eq!(rows.lines().count(), 3, "{rows}");
+}

@@ -39,3 +39,21 @@ fn a_reader_that_leaves_is_no_error() {
     child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
     assert_eq!((child.wait().unwrap().code(), message.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn a_verdict_stands_though_nobody_reads_it() {
+    let f = Folder::new("verdict");
+    f.write("a.npy", &npy_bytes(&[40], waves(8, 5)));
+    f.ok(&["compress", "a.npy", "--abs", "1e-3", "-o", "a.fpz"]);
+    f.write("b.npy", &npy_bytes(&[40], waves(8, 5).iter().map(|v| v + 1.0).collect::<Vec<f32>>()));
+    for (file, code) in [("a.npy", 0), ("b.npy", 1)] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fieldpress"))
+            .args(["verify", file, "a.fpz"])
+            .current_dir(f.path("."))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{file}");
+    }
+}

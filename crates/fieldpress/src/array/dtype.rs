@@ -121,6 +121,25 @@ pub trait Element:
     fn ordered(self) -> u64;
     /// The inverse of [`Element::ordered`], from the low bits of `v`.
     fn from_ordered(v: u64) -> Self;
+    /// The integer in whose arithmetic differences are taken without loss: the bits of an integer, the [ordered](Self::ordered)
+    /// integer of a float.
+    #[inline(always)]
+    fn key(self) -> u64 {
+        if Self::DTYPE.is_float() {
+            self.ordered()
+        } else {
+            self.to_bits64()
+        }
+    }
+    /// The inverse of [`Element::key`], from the low bits of `k`.
+    #[inline(always)]
+    fn from_key(k: u64) -> Self {
+        if Self::DTYPE.is_float() {
+            Self::from_ordered(k)
+        } else {
+            Self::from_bits64(k)
+        }
+    }
     /// False for NaN and the infinities.
     fn is_finite(self) -> bool;
     /// Whether this is the floating-point value -0.0.

@@ -78,14 +78,6 @@ impl Bound {
             Bound::All(list) => list.iter().for_each(|b| b.resolve_into(stats, c)),
         }
     }
-    /// Whether resolving needs the statistics of the whole array.
-    pub fn needs_stats(&self) -> bool {
-        match self {
-            Bound::Lossless | Bound::Abs(_) => false,
-            Bound::Rel(_) | Bound::PwRel(_) | Bound::AbsOrRel { .. } | Bound::L2(_) | Bound::Psnr(_) => true,
-            Bound::All(list) => list.iter().any(Bound::needs_stats),
-        }
-    }
     /// Whether every bit is to be kept.
     pub fn is_lossless(&self) -> bool {
         match self {
@@ -101,7 +93,7 @@ fn product_down(a: f64, b: f64) -> f64 {
     let p = a * b;
     if !p.is_finite() {
         f64::MAX
-    } else if a.mul_add(b, -p) < 0.0 || (p < f64::MIN_POSITIVE && p > 0.0) {
+    } else if a.mul_add(b, -p) < 0.0 || (p < 1e-290 && p > 0.0) {
         p.next_down()
     } else {
         p

@@ -79,7 +79,8 @@ fn floor_product(rel: f64, n: u64) -> u64 {
         128.. => 0,
         0..=127 => m >> shift,
         _ if m == 0 => 0,
-        _ => u128::MAX,
+        // Above 2^53, where all are integers.
+        _ => u32::try_from(-shift).ok().filter(|&s| s < m.leading_zeros()).map_or(u128::MAX, |s| m << s),
     };
     u64::try_from(v).unwrap_or(u64::MAX)
 }
@@ -143,5 +144,7 @@ mod tests {
         assert!(within(u64::MAX, 0, &rel(1.0)) && !within(u64::MAX - 1, u64::MAX, &rel(1e-20)));
         assert_eq!(floor_product(1e300, 5), u64::MAX);
         assert_eq!(floor_product(0.5, 5), 2);
+        let large = (1u64 << 60) as f64;
+        assert_eq!((floor_product(large, 3), floor_product(large, 0)), (3 << 60, 0));
     }
 }

@@ -4,9 +4,11 @@ mod ask;
 mod check;
 mod criterion;
 mod stats;
+mod sum;
 
 pub use ask::Bound;
 pub use check::within;
 pub use criterion::{Criterion, Term};
 pub(crate) use stats::survey;
-pub use stats::Stats;
+pub use stats::{psnr, Stats};
+pub(crate) use sum::Sum;

@@ -6,12 +6,15 @@ use crate::array::{Element, Grid, Slice, Source};
 use crate::dispatch;
 use crate::error::Result;
 
+use super::sum::Sum;
+
 /// Statistics over the valid values: finite, and not equal to the fill value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     /// How many valid values.
     pub count: u64,
-    /// The smallest and the largest valid value, exact in the element type; `(inf, -inf)` when there are none.
+    /// The smallest and the largest valid value, where `f64` does not hold them the next number inward; `(inf, -inf)` when
+    /// there are none.
     pub min: f64,
     /// See `min`.
     pub max: f64,
@@ -21,6 +24,8 @@ pub struct Stats {
     pub min_nonzero: f64,
     /// The bit pattern of the fill value these statistics left out.
     pub fill: Option<u64>,
+    /// How many values were left out because they are the fill value.
+    pub filled: u64,
     low: Extreme,
     high: Extreme,
 }
@@ -63,6 +68,7 @@ impl Stats {
         square_sum: 0.0,
         min_nonzero: f64::INFINITY,
         fill: None,
+        filled: 0,
         low: Extreme::NONE,
         high: Extreme::NONE,
     };
@@ -76,22 +82,37 @@ impl Stats {
             .map(|i| source.read(&grid.region(i)).map(|b| Stats::of(b.as_slice(), fill)))
             .collect();
         let mut all = Stats { fill, ..Stats::NONE };
+        let mut squares = Sum::default();
         for p in parts {
-            all.merge(&p?);
+            let p = p?;
+            squares.add(p.square_sum);
+            all.merge(&p);
         }
+        all.square_sum = squares.value();
         Ok(all)
     }
     /// The statistics of a slice.
     pub fn of(values: Slice<'_>, fill: Option<u64>) -> Stats {
         fn of<T: Element>(v: &[T], fill: Option<u64>) -> Stats {
             let mut s = Stats { fill, ..Stats::NONE };
+            let mut squares = Sum::default();
+            let mut ends: Option<(T, T)> = None;
             for &x in v {
-                if !x.is_finite() || fill == Some(x.to_bits64()) {
+                if fill == Some(x.to_bits64()) {
+                    s.filled += 1;
+                    continue;
+                }
+                if !x.is_finite() {
                     continue;
                 }
                 let f = x.to_f64();
                 s.count += 1;
-                s.square_sum += f * f;
+                squares.add(f * f);
+                if !T::DTYPE.is_float() {
+                    let (low, high) = ends.unwrap_or((x, x));
+                    let low = if x.ordered() < low.ordered() { x } else { low };
+                    ends = Some((low, if x.ordered() > high.ordered() { x } else { high }));
+                }
                 s.high.add(f, 1);
                 s.low.add(-f, 1);
                 let m = f.abs();
@@ -99,20 +120,35 @@ impl Stats {
                     s.min_nonzero = m;
                 }
             }
+            s.square_sum = squares.value();
             s.max = s.high.value;
             s.min = -s.low.value;
+            if let Some((low, high)) = ends {
+                // Only integers of 64 bits are not all numbers of f64.
+                let exceeds = |f: f64, x: T| f as i128 > integer(x);
+                s.max = if exceeds(s.max, high) { s.max.next_down() } else { s.max };
+                s.min = if -(s.min as i128) > -integer(low) { s.min.next_up() } else { s.min };
+            }
             s
+        }
+        fn integer<T: Element>(x: T) -> i128 {
+            let distance = i128::from(x.ordered().abs_diff(T::default().ordered()));
+            if x.ordered() < T::default().ordered() {
+                -distance
+            } else {
+                distance
+            }
         }
         dispatch!(Slice, values, v => of(v, fill))
     }
     fn merge(&mut self, o: &Stats) {
         self.count += o.count;
-        self.square_sum += o.square_sum;
+        self.filled += o.filled;
         self.min_nonzero = self.min_nonzero.min(o.min_nonzero);
         self.high.merge(&o.high);
         self.low.merge(&o.low);
-        self.max = self.high.value;
-        self.min = -self.low.value;
+        self.max = self.max.max(o.max);
+        self.min = self.min.min(o.min);
     }
     /// `max - min`, rounded down; 0 when there are no valid values.
     pub fn range_down(&self) -> f64 {
@@ -147,12 +183,26 @@ impl Stats {
     }
 }
 
-/// The statistics of an array, with the fill value that was given or found.
+/// Peak signal-to-noise ratio in decibels: the value range over the root of the mean of `count` squared errors. Infinite without
+/// error.
+pub fn psnr(value_range: f64, square_error: f64, count: u64) -> f64 {
+    let mse = square_error / count.max(1) as f64;
+    if mse > 0.0 {
+        20.0 * libm::log10(value_range / mse.sqrt())
+    } else {
+        f64::INFINITY
+    }
+}
+
+/// The statistics of an array, with the fill value that was given, or found where none was given that occurs.
 pub(crate) fn survey(source: &dyn Source, fill: Option<f64>, detect: bool) -> Result<Stats> {
     fn run<T: Element>(source: &dyn Source, fill: Option<f64>, detect: bool) -> Result<Stats> {
-        let given = fill.map(|v| T::from_f64(v).to_bits64());
+        // An integer type has no fill value but those it holds.
+        let held = |v: &f64| T::DTYPE.is_float() || T::from_f64(*v).to_f64() == *v;
+        let given = fill.filter(held).map(|v| T::from_f64(v).to_bits64());
         let stats = Stats::scan(source, given)?;
-        match given.is_none().then(|| stats.detect_fill::<T>()).flatten().filter(|_| detect) {
+        // A fill value that does not occur may be one digit short; it must not hide the one that does.
+        match (stats.filled == 0).then(|| stats.detect_fill::<T>()).flatten().filter(|_| detect) {
             Some(found) => Stats::scan(source, Some(found)),
             None => Ok(stats),
         }
@@ -181,7 +231,22 @@ mod tests {
         }
         assert_eq!(scan(&v).fill, Some(u64::from((-9.96921e36f32).to_bits())));
         let given = survey(&View::new(&[v.len()], &v).unwrap(), Some(f64::from(v[0])), true).unwrap();
-        assert_eq!(given.fill, Some(u64::from(v[0].to_bits())));
+        assert_eq!((given.fill, given.filled), (Some(u64::from(v[0].to_bits())), 1));
+        // One that does not occur does not keep the other from being found.
+        let mistyped = survey(&View::new(&[v.len()], &v).unwrap(), Some(-9.97e36), true).unwrap();
+        assert_eq!(mistyped.fill, scan(&v).fill);
+        let none = survey(&View::new(&[2], &[0u8, 5]).unwrap(), Some(f64::NAN), true).unwrap();
+        assert_eq!((none.fill, none.count), (None, 2));
+    }
+
+    #[test]
+    fn extremes_of_wide_integers_are_rounded_inward() {
+        let odd = (1u64 << 53) + 3;
+        let s = Stats::of(Slice::U64(&[0, odd]), None);
+        assert_eq!(s.max, (odd - 1) as f64);
+        let s = Stats::of(Slice::I64(&[-(odd as i64), i64::MAX]), None);
+        assert_eq!((s.min, s.max), (-((odd - 1) as f64), (i64::MAX as f64).next_down()));
+        assert_eq!(Stats::of(Slice::I64(&[i64::MIN, 7]), None).min, i64::MIN as f64);
     }
 
     #[test]

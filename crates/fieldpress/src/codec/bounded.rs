@@ -25,7 +25,7 @@ use super::contract::{Block, Claim, Companions, Site};
 use super::{correction, holes, specials};
 use crate::array::{DType, Element, Mask, ReadAt, Shape, Slice, SliceMut};
 use crate::bits::{put_section, put_varint, ByteReader};
-use crate::bound::{Criterion, Term};
+use crate::bound::{Criterion, Sum, Term};
 use crate::dispatch;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -172,6 +172,10 @@ fn encode_typed<T: Element>(
         out.push(CONSTANT | flag);
         out.extend_from_slice(&head);
         first.unwrap_or_default().put_le(out);
+        if out.len() - start > 1 + x.len() * T::DTYPE.size() {
+            out.truncate(start);
+            return plainly(x, base, out);
+        }
         let stages = StageBytes { values: T::DTYPE.size() as u64, ..base.stages };
         return Ok(BlockReport { stages, ..base });
     }
@@ -206,9 +210,7 @@ fn encode_typed<T: Element>(
         let (outcome, bytes) = stored(x)?;
         if best.is_none() || bytes.len() < size {
             out.truncate(start);
-            out.extend_from_slice(&bytes);
-            let stages = StageBytes { values: bytes.len() as u64 - 1, framing: 1, ..StageBytes::default() };
-            return Ok(BlockReport { outcome, stages, ..base });
+            return Ok(plain_report(outcome, &bytes, base, out));
         }
     }
     best.ok_or_else(|| Error::invalid("expected a way to store the block"))
@@ -251,13 +253,15 @@ fn with_chain<T: Element>(
             let criterion = if task.criterion.terms.is_empty() { &free } else { task.criterion };
             correction::encode(x, &mut y, &block.shape, mask, criterion, &task.hint, &mut fix);
         }
+        let mut squares = Sum::default();
         for (i, (&x, &y)) in x.iter().zip(&y).enumerate() {
             if !masked(i) {
                 let e = difference(x, y);
                 report.max_error = report.max_error.max(e);
-                report.square_error += e * e;
+                squares.add(e * e);
             }
         }
+        report.square_error = squares.value();
     }
     let start = out.len();
     out.push(CHAIN | flag | if fix.is_empty() { 0 } else { CORRECTION });
@@ -283,6 +287,18 @@ pub(crate) fn difference<T: Element>(x: T, y: T) -> f64 {
     } else {
         x.ordered().abs_diff(y.ordered()) as f64
     }
+}
+
+/// Appends the block as [`stored`].
+fn plainly<T: Element>(x: &[T], base: BlockReport, out: &mut Vec<u8>) -> Result<BlockReport> {
+    let (outcome, bytes) = stored(x)?;
+    Ok(plain_report(outcome, &bytes, base, out))
+}
+
+fn plain_report(outcome: Outcome, bytes: &[u8], base: BlockReport, out: &mut Vec<u8>) -> BlockReport {
+    out.extend_from_slice(bytes);
+    let stages = StageBytes { values: bytes.len() as u64 - 1, framing: 1, ..StageBytes::default() };
+    BlockReport { outcome, stages, ..base }
 }
 
 /// The whole block without a chain, packed where that is smaller.

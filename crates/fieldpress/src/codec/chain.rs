@@ -34,14 +34,18 @@ pub enum Step {
     Bytes(Box<dyn ByteCodec>),
 }
 
+/// Most steps of a chain.
+const MAX_STEPS: usize = 32;
+
 impl Chain {
     /// A chain of one codec.
     pub fn of(codec: Box<dyn Codec>) -> Chain {
         Chain { filters: Vec::new(), codec: codec.into(), bytes: Vec::new() }
     }
-    /// From steps in order. Without a codec among them, the plain bytes of the values are taken.
+    /// From steps in order, at most 32. Without a codec among them, the plain bytes of the values are taken.
     /// Errors: `InvalidArgument` when the kinds are out of order.
     pub fn from_steps(steps: Vec<Step>) -> Result<Chain> {
+        at_most(steps.len())?;
         let (mut filters, mut codec, mut bytes) = (Vec::new(), None::<Arc<dyn Codec>>, Vec::new());
         for step in steps {
             match step {
@@ -91,7 +95,10 @@ impl Chain {
             _ => Err(Error::invalid(format!("expected the name of a codec or an object, found {v}"))),
         };
         match value {
-            Value::Array(steps) => Chain::from_steps(steps.iter().map(step).collect::<Result<_>>()?),
+            Value::Array(steps) => {
+                at_most(steps.len())?;
+                Chain::from_steps(steps.iter().map(step).collect::<Result<_>>()?)
+            }
             one => Chain::from_steps(vec![step(one)?]),
         }
     }
@@ -155,7 +162,7 @@ impl Chain {
 
 /// The parts of `text` between separators that lie outside brackets, braces and double quotes. A plus sign inside a number
 /// (1e+3) does not separate.
-fn split(text: &str, separator: char) -> Vec<&str> {
+pub fn split(text: &str, separator: char) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut depth, mut quoted, mut escaped) = (0, 0i32, false, false);
     for (i, c) in text.char_indices() {
@@ -179,6 +186,14 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     }
     parts.push(text.get(start..).unwrap_or_default());
     parts
+}
+
+/// Errors: `InvalidArgument` for more steps than a chain may have.
+fn at_most(steps: usize) -> Result<()> {
+    if steps > MAX_STEPS {
+        return Err(Error::invalid(format!("expected a chain of at most {MAX_STEPS} steps, found {steps}")));
+    }
+    Ok(())
 }
 
 fn out_of_order(id: &str, expected: &str) -> Error {
@@ -278,6 +293,12 @@ mod tests {
         assert_eq!(split("difference:from=\"a+b\"+zstd", '+'), ["difference:from=\"a+b\"", "zstd"]);
         assert_eq!(split("some+1", '+'), ["some", "1"]);
         assert_eq!(split("", '+'), [""]);
+    }
+
+    #[test]
+    fn chains_have_an_end() {
+        let steps = |n: usize| Value::Array(vec!["zstd".into(); n]);
+        assert!(Chain::from_json(&steps(32)).is_ok() && Chain::from_json(&steps(33)).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod specials;
 
 pub(crate) use bounded::difference;
 pub use bounded::{decode_block, encode_block, inspect_payload, BlockReport, Candidate, Outcome, StageBytes, Task};
-pub use chain::{BoundChain, Chain};
+pub use chain::{split, BoundChain, Chain};
 pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,
 };

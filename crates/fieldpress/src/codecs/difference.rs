@@ -122,7 +122,7 @@ impl Filter for Difference {
                 } else {
                     let bytes = d.to_le_bytes();
                     let d = bytes.chunks_exact(size_of::<T>()).map(|b| T::get_le(b).to_bits64());
-                    pairs.zip(d).for_each(|((o, c), d)| *o = unkey(key(*c).wrapping_add(d)));
+                    pairs.zip(d).for_each(|((o, c), d)| *o = T::from_key(c.key().wrapping_add(d)));
                 }
             }
             Ok(out)
@@ -134,25 +134,6 @@ impl Filter for Difference {
         }
         let other = self.other(&spec.shape, spec.dtype, site)?;
         dispatch_dtype!(spec.dtype, T => sums::<T>(y, &other))
-    }
-}
-
-/// The integer that stands for a value: its bits, or for floats its place in order.
-#[inline(always)]
-fn key<T: Element>(x: T) -> u64 {
-    if T::DTYPE.is_float() {
-        x.ordered()
-    } else {
-        x.to_bits64()
-    }
-}
-
-#[inline(always)]
-fn unkey<T: Element>(k: u64) -> T {
-    if T::DTYPE.is_float() {
-        T::from_ordered(k)
-    } else {
-        T::from_bits64(k)
     }
 }
 
@@ -195,7 +176,7 @@ fn exact<T: Element>(v: &[T], c: &Buffer, x: &Block<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(size_of_val(v));
     for (i, (&x_i, c_i)) in v.iter().zip(cast::<T>(c)).enumerate() {
         if !x.site.mask.is_some_and(|m| m.is_masked(i)) {
-            last = key(x_i).wrapping_sub(key(c_i));
+            last = x_i.key().wrapping_sub(c_i.key());
         }
         out.extend_from_slice(last.to_le_bytes().get(..size_of::<T>()).unwrap_or_default());
     }

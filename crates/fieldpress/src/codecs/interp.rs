@@ -187,7 +187,7 @@ impl Kernel for BoundInterp {
         out: &mut Vec<u8>,
     ) -> Result<Claim> {
         let params = self.choose(x, mask, before_rounding(tolerance, x));
-        let mut encoder = Encoder::new(x, mask);
+        let mut encoder = Encoder::new(x, mask, hint.abs);
         let mut y = vec![T::default(); x.len()];
         walk(&self.shape, &params, &mut y, &mut encoder);
         params.write(out);
@@ -211,7 +211,7 @@ impl BoundInterp {
         let (sample, flags, shape) = middle(x, mask, &self.shape);
         let mask = mask.map(|_| Mask::new(flags));
         let size = |p: &Params| {
-            let mut encoder = Encoder::new(&sample, mask.as_ref());
+            let mut encoder = Encoder::new(&sample, mask.as_ref(), 0.0);
             walk(&shape, p, &mut vec![T::default(); sample.len()], &mut encoder);
             entropy(&encoder.codes, &encoder.classes)
         };
@@ -376,20 +376,23 @@ struct Encoder<'a, T> {
     mask: Option<&'a Mask>,
     codes: Vec<i32>,
     classes: Vec<u8>,
-    /// The largest error at an unmasked point, rounded to nearest.
-    worst: f64,
+    /// The largest error that needs no second look: one that rounds below the tolerance is below it, since rounding is monotone.
+    limit: f64,
+    /// Whether all errors at unmasked points were below the limit.
+    inside: bool,
 }
 
 impl<'a, T: Element> Encoder<'a, T> {
-    fn new(x: &'a [T], mask: Option<&'a Mask>) -> Self {
+    fn new(x: &'a [T], mask: Option<&'a Mask>, limit: f64) -> Self {
         let n = x.len();
-        Encoder { x, mask, codes: Vec::with_capacity(n), classes: Vec::with_capacity(n), worst: 0.0 }
+        // Integers of 64 bits are not all numbers of `f64`.
+        let inside = T::DTYPE.is_float() || T::BITS < 64;
+        Encoder { x, mask, codes: Vec::with_capacity(n), classes: Vec::with_capacity(n), limit, inside }
     }
-    /// Whether `hint` holds at every unmasked point, whose values became `y`. Rounding is monotone, so an error that rounds
-    /// below the tolerance is below it; only otherwise need the points be looked at again.
+    /// Whether `hint`, whose absolute part is the limit, holds at every unmasked point, whose values became `y`.
     fn is_bounded(&self, y: &[T], hint: &Term) -> bool {
         let masked = |i: usize| self.mask.is_some_and(|m| m.is_masked(i));
-        self.worst < hint.abs || self.x.iter().zip(y).enumerate().all(|(i, (&x, &y))| masked(i) || within(x, y, hint))
+        self.inside || self.x.iter().zip(y).enumerate().all(|(i, (&x, &y))| masked(i) || within(x, y, hint))
     }
 }
 
@@ -398,7 +401,8 @@ impl<T: Element> RowCoder<T> for Encoder<'_, T> {
         let from = self.codes.len();
         let points = self.x.get(row.index..).unwrap_or_default().iter().step_by(row.step);
         let spots = values.get_mut(row.index..).unwrap_or_default().iter_mut().step_by(row.step);
-        let mut worst = self.worst;
+        // What is not a number is not inside.
+        let (limit, mut inside) = (self.limit, self.inside);
         if let Some(mask) = self.mask {
             for (i, ((&p, &x), spot)) in row.predictions.iter().zip(points).zip(spots).enumerate() {
                 // At masked points the prediction itself will do.
@@ -406,7 +410,7 @@ impl<T: Element> RowCoder<T> for Encoder<'_, T> {
                 let base = Uniform::base::<T>(p);
                 let code = if masked { 0 } else { row.quantizer.code(x.to_f64(), base) };
                 let y: T = row.quantizer.value(base, code);
-                worst = if masked { worst } else { worst.max((x.to_f64() - y.to_f64()).abs()) };
+                inside &= masked || (x.to_f64() - y.to_f64()).abs() < limit;
                 *spot = y;
                 self.codes.push(code);
             }
@@ -415,12 +419,12 @@ impl<T: Element> RowCoder<T> for Encoder<'_, T> {
                 let base = Uniform::base::<T>(p);
                 let code = row.quantizer.code(x.to_f64(), base);
                 let y: T = row.quantizer.value(base, code);
-                worst = worst.max((x.to_f64() - y.to_f64()).abs());
+                inside &= (x.to_f64() - y.to_f64()).abs() < limit;
                 *spot = y;
                 code
             }));
         }
-        self.worst = worst;
+        self.inside = inside;
         let mut left = 0;
         let marks = magnitudes.get_mut(row.index..).unwrap_or_default().iter_mut().step_by(row.step);
         for ((&code, mark), &sum) in self.codes.get(from..).unwrap_or_default().iter().zip(marks).zip(row.sums) {

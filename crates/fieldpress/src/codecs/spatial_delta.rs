@@ -122,25 +122,6 @@ impl Filter for SpatialDelta {
     }
 }
 
-/// The integer that stands for a value: its bits, or for floats its place in order.
-#[inline(always)]
-fn key<T: Element>(x: T) -> u64 {
-    if T::DTYPE.is_float() {
-        x.ordered()
-    } else {
-        x.to_bits64()
-    }
-}
-
-#[inline(always)]
-fn unkey<T: Element>(k: u64) -> T {
-    if T::DTYPE.is_float() {
-        T::from_ordered(k)
-    } else {
-        T::from_bits64(k)
-    }
-}
-
 /// A stored difference as 64 bits: the sign extended for signed types.
 #[inline(always)]
 fn widened<O: Element>(d: O) -> u64 {
@@ -165,7 +146,7 @@ fn deltas<T: Element, O: Element>(v: &[T], e: Extents, mask: Option<&Mask>) -> R
                 if mask.is_some_and(|m| m.is_masked(i)) {
                     out.push(O::default());
                 } else {
-                    let k = key(x);
+                    let k = x.key();
                     let d = k.wrapping_sub(*b);
                     *b = k;
                     let o = O::from_bits64(d);
@@ -197,7 +178,7 @@ fn sums<T: Element, O: Element>(d: &[O], e: Extents, mask: Option<&Mask>) -> Res
                 if !mask.is_some_and(|m| m.is_masked(i)) {
                     *s = s.wrapping_add(widened(d));
                 }
-                out.push(unkey(*s));
+                out.push(T::from_key(*s));
                 i += 1;
             }
         }

@@ -42,7 +42,7 @@ pub(super) fn header() -> [u8; HEADER_BYTES] {
 }
 
 /// Checks magic and version. Errors: `Truncated`, `Corrupt` (not an archive), `Unsupported` (newer).
-pub(super) fn check_header(bytes: &[u8]) -> Result<()> {
+pub(super) fn check_header(bytes: &[u8]) -> Result<(u16, u16)> {
     let known = bytes.len().min(MAGIC.len());
     if bytes.get(..known) != MAGIC.get(..known) {
         return Err(Error::corrupt("expected a fieldpress archive, found another kind of file"));
@@ -58,7 +58,7 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<()> {
             FORMAT_VERSION.0
         )));
     }
-    Ok(())
+    Ok((major, minor))
 }
 
 /// The tail and the footer.

@@ -42,6 +42,7 @@ pub struct Archive {
     pub(super) bytes: Arc<dyn ReadAt>,
     size: u64,
     limits: Limits,
+    version: (u16, u16),
     directory: Directory,
     numbers: HashMap<String, usize>,
     pub(super) parts: Vec<Parts>,
@@ -57,13 +58,17 @@ struct Decoded {
 }
 
 impl Archive {
+    /// The version of the format it was written in: major, minor.
+    pub fn format_version(&self) -> (u16, u16) {
+        self.version
+    }
     /// Reads the directory. Errors: `Corrupt`, `Truncated`, `Unsupported`, `LimitExceeded`, `Io`.
     pub fn open(bytes: Arc<dyn ReadAt>, limits: Limits) -> Result<Archive> {
         let size = bytes.size()?;
         let mut header = [0; format::HEADER_BYTES];
         let have = size.min(header.len() as u64) as usize;
         bytes.read_at(0, header.get_mut(..have).unwrap_or_default())?;
-        format::check_header(header.get(..have).unwrap_or_default())?;
+        let version = format::check_header(header.get(..have).unwrap_or_default())?;
         let body = size
             .checked_sub((format::HEADER_BYTES + format::FOOTER_BYTES) as u64)
             .ok_or_else(|| Error::truncated(format!("expected a header and a footer, found only {size} bytes")))?;
@@ -97,6 +102,7 @@ impl Archive {
         let parts = locate(&directory, &index, end)?;
         Ok(Archive {
             bytes,
+            version,
             size,
             limits,
             directory,
@@ -223,11 +229,12 @@ impl Archive {
         let place = |e: Error| e.at(format!("array {name:?}"));
         let grid = header.grid().map_err(place)?;
         Region::new(&grid.shape(), region.origin(), &region.shape())?;
+        let batch = self.limits.blocks(grid.block().len()).map_err(place)?;
         let decoder = self.decoder(number, header, &grid).map_err(place)?;
         let kinds =
             Kinds::new(&decoder.chains, &decoder.shared, &grid, header.dtype).map_err(not_the_caller).map_err(place)?;
         let touched: Vec<usize> = grid.touching(region).collect();
-        for batch in touched.chunks(rayon::current_num_threads() * 2) {
+        for batch in touched.chunks(batch) {
             let decode = |&i: &usize| -> Result<(Region, Buffer)> {
                 let values = decoder.block(self, &kinds, i).map_err(|e| e.at(format!("array {name:?}: block {i}")))?;
                 let covered = grid.region(i);
@@ -285,13 +292,6 @@ impl Archive {
     }
     fn decoder(&self, number: usize, header: &ArrayHeader, grid: &Grid) -> Result<Decoder> {
         let parts = self.parts.get(number).cloned().unwrap_or_default();
-        if grid.block().len().saturating_mul(header.dtype.size()) > self.limits.block_bytes {
-            return Err(Error::limit(format!(
-                "expected blocks of at most {} bytes, found {}",
-                self.limits.block_bytes,
-                grid.block()
-            )));
-        }
         let chains =
             header.chains.iter().map(|c| Chain::from_json(c).map_err(not_the_caller)).collect::<Result<Vec<_>>>()?;
         let read =

@@ -12,8 +12,8 @@ use super::format;
 use super::plan::Plan;
 use crate::array::{Array, DType, Grid, Region, Shape, Sink, Source};
 use crate::bits::{crc32c, put_varint};
-use crate::bound::{Criterion, Term};
-use crate::codec::{encode_block, BlockReport, BoundChain, Candidate, Chain, Outcome, Spec, StageBytes, Task};
+use crate::bound::{psnr, Criterion, Sum, Term};
+use crate::codec::{encode_block, BlockReport, BoundChain, Candidate, Chain, Limits, Outcome, Spec, StageBytes, Task};
 use crate::error::{Error, Result};
 
 /// How an array is to be stored.
@@ -76,12 +76,7 @@ impl ArrayReport {
     }
     /// Peak signal-to-noise ratio in decibels against the value range; infinite without error.
     pub fn psnr(&self) -> f64 {
-        let mse = self.square_error / self.valid.max(1) as f64;
-        if mse > 0.0 {
-            20.0 * libm::log10(self.value_range / mse.sqrt())
-        } else {
-            f64::INFINITY
-        }
+        psnr(self.value_range, self.square_error, self.valid)
     }
 }
 
@@ -117,6 +112,13 @@ impl<W: Write> ArchiveWriter<W> {
     }
     /// Adds verbatim bytes and returns their number in the directory. Errors: `Io`.
     pub fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<usize> {
+        if bytes.len() > Limits::DEFAULT.blob_bytes {
+            return Err(Error::invalid(format!(
+                "expected at most {} bytes outside arrays, found {}",
+                Limits::DEFAULT.blob_bytes,
+                bytes.len()
+            )));
+        }
         let packed = zstd::bulk::compress(bytes, 12)?;
         let smaller = packed.len() < bytes.len();
         let stored = if smaller { packed.as_slice() } else { bytes };
@@ -149,6 +151,8 @@ impl<W: Write> ArchiveWriter<W> {
             None => Grid::default_block(&shape),
         };
         let grid = Grid::new(shape, &block)?;
+        // What no reader would take is not written.
+        let batch = Limits::DEFAULT.blocks(grid.block().len()).map_err(|e| Error::invalid(e.message()))?;
         let companions = self.companions(&options.companions)?;
         let plan = options.plan;
         let shared = options.chains.iter().map(|c| c.prepare(source, &plan.hint)).collect::<Result<Vec<_>>>()?;
@@ -174,7 +178,6 @@ impl<W: Write> ArchiveWriter<W> {
             }
             hint
         } else {
-            let batch = rayon::current_num_threads() * 2;
             for start in (0..grid.len()).step_by(batch) {
                 let range = start..grid.len().min(start + batch);
                 let pass = run.pass(range.clone(), &plan.hint, &plan.criterion, options.measure)?;
@@ -251,6 +254,14 @@ impl<W: Write> ArchiveWriter<W> {
     pub fn finish(mut self) -> Result<W> {
         let text = serde_json::to_string(&self.directory)
             .map_err(|e| Error::invalid(format!("expected a directory that can be written: {e}")))?;
+        if text.len().saturating_add(self.index.len() + 10) > Limits::DEFAULT.directory_bytes {
+            return Err(Error::invalid(format!(
+                "expected a directory and index of at most {} bytes, found {} and {}; larger blocks have a smaller index",
+                Limits::DEFAULT.directory_bytes,
+                text.len(),
+                self.index.len()
+            )));
+        }
         self.out.write_all(&format::tail(&text, &self.index)?)?;
         self.out.flush()?;
         Ok(self.out)
@@ -359,7 +370,9 @@ impl Run<'_> {
         let mut best: Option<(Term, Pass, f64)> = None;
         for _ in 0..6 {
             let pass = self.pass(0..self.grid.len(), &hint, &self.plan.criterion, true)?;
-            let sum: f64 = pass.reports.iter().map(|r| r.square_error).sum();
+            let mut squares = Sum::default();
+            pass.reports.iter().for_each(|r| squares.add(r.square_error));
+            let sum = squares.value();
             if sum <= limit && best.as_ref().is_none_or(|(.., b)| *b < sum) {
                 best = Some((hint, pass, sum));
             }
@@ -370,7 +383,10 @@ impl Run<'_> {
             if !sum.is_finite() {
                 break;
             }
-            hint.abs *= (limit / sum).sqrt().clamp(0.05, 8.0) * 0.99;
+            let factor = (limit / sum).sqrt().clamp(0.05, 8.0) * 0.99;
+            // A relative term grows no further than its bound: it is part of the criterion.
+            let rel = (hint.rel * factor).min(self.plan.hint.rel);
+            hint = Term { abs: hint.abs * factor, rel };
         }
         if let Some((hint, pass, _)) = best {
             return Ok((hint, pass));

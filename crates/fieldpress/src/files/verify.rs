@@ -41,12 +41,7 @@ impl ArrayVerdict {
     }
     /// Peak signal-to-noise ratio in decibels against the value range; infinite without error.
     pub fn psnr(&self) -> f64 {
-        let mse = self.tally.square_error / self.tally.valid.max(1) as f64;
-        if mse > 0.0 {
-            20.0 * libm::log10(self.value_range / mse.sqrt())
-        } else {
-            f64::INFINITY
-        }
+        crate::bound::psnr(self.value_range, self.tally.square_error, self.tally.valid)
     }
 }
 

@@ -33,6 +33,9 @@ struct Placed {
     at: Placement,
 }
 
+/// Most stretches of values that lie apart.
+const MAX_RUNS: usize = 1 << 26;
+
 impl Layout {
     /// The layout of a file of `length` bytes without arrays.
     pub fn new(length: u64) -> Layout {
@@ -106,8 +109,14 @@ impl Layout {
                 None => (Region::all(shape), &a.at),
             };
             at.runs(&region, a.dtype, |offset, n| {
+                let full = taken.len() >= MAX_RUNS;
                 match taken.last_mut() {
                     Some(last) if last.0.checked_add(last.1) == Some(offset) => last.1 += n as u64 * size,
+                    _ if full => {
+                        return Err(Error::limit(format!(
+                            "expected at most {MAX_RUNS} stretches of values, found more"
+                        )));
+                    }
                     _ => {
                         taken
                             .try_reserve(1)

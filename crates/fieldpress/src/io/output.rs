@@ -38,10 +38,20 @@ pub struct PendingFile {
 }
 
 impl PendingFile {
-    /// Errors: `InvalidArgument` when `goal` exists and `overwrite` is false; `Io`.
+    /// Takes over the permissions of a file that is overwritten. Errors: `InvalidArgument` when `goal` exists and `overwrite` is
+    /// false, or when it is not a file; `Io`.
     pub fn create(goal: &Path, overwrite: bool) -> Result<PendingFile> {
+        // Through a symbolic link the file it names is meant.
+        let named = if goal.is_symlink() { goal.canonicalize().ok() } else { None };
+        let goal = named.as_deref().unwrap_or(goal);
         let place = |e: std::io::Error| Error::from(e).at(goal.display());
-        if !overwrite && goal.exists() {
+        let old = goal.metadata().ok();
+        if old.as_ref().is_some_and(|m| !m.is_file()) {
+            let found = if goal.is_dir() { "a folder" } else { "a device or pipe" };
+            let what = format!("expected a file to write, found {found}; -o - writes to standard output");
+            return Err(Error::invalid(what).at(goal.display()));
+        }
+        if !overwrite && old.is_some() {
             return Err(
                 Error::invalid("expected a new file, found an existing one; overwrite with -f").at(goal.display())
             );
@@ -55,6 +65,10 @@ impl PendingFile {
             let temporary = goal.with_file_name(hidden);
             match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
                 Ok(f) => {
+                    if let Some(old) = &old {
+                        // A file system without permissions is no reason to fail.
+                        let _ = std::fs::set_permissions(&temporary, old.permissions());
+                    }
                     return Ok(PendingFile { file: Mutex::new(f), temporary, goal: goal.into(), committed: false });
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,

@@ -16,7 +16,6 @@ mod number;
 mod pairs;
 mod spectrum;
 mod ssim;
-mod sum;
 mod wide;
 
 pub use accumulator::Accumulator;

@@ -9,9 +9,9 @@ use super::comparison::Comparison;
 use super::difference::{counts, Unit};
 use super::number;
 use super::pairs;
-use super::sum::Sum;
 use super::wide::Wide;
 use crate::array::{Element, Region, Shape, Source, MAX_RANK};
+use crate::bound::Sum;
 use crate::dispatch;
 use crate::error::{Error, Result};
 

@@ -17,8 +17,8 @@
 use super::comparison::Comparison;
 use super::difference::{counts, Unit};
 use super::pairs;
-use super::sum::Sum;
 use crate::array::{Element, Grid, Region, Shape, Source, MAX_RANK};
+use crate::bound::Sum;
 use crate::dispatch;
 use crate::error::{Error, Result};
 

@@ -3,7 +3,7 @@
 
 /// A sum and the rounding error left behind: about 106 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Sum {
+pub(crate) struct Sum {
     high: f64,
     low: f64,
 }
@@ -21,26 +21,26 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 impl Sum {
     /// Adds one term.
     #[inline(always)]
-    pub(super) fn add(&mut self, v: f64) {
+    pub(crate) fn add(&mut self, v: f64) {
         let (s, e) = two_sum(self.high, v);
         self.high = s;
         self.low += e;
     }
     /// Adds another sum.
-    pub(super) fn add_sum(&mut self, other: Sum) {
+    pub(crate) fn add_sum(&mut self, other: Sum) {
         self.add(other.high);
         self.add(other.low);
     }
     /// The sum, rounded.
-    pub(super) fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         self.high + self.low
     }
     /// The sum times a power of two, exact but for underflow.
-    pub(super) fn shifted(self, exponent: i32) -> Sum {
+    pub(crate) fn shifted(self, exponent: i32) -> Sum {
         Sum { high: libm::scalbn(self.high, exponent), low: libm::scalbn(self.low, exponent) }
     }
     /// The product of two sums, to about 100 bits.
-    pub(super) fn times(self, other: Sum) -> Sum {
+    pub(crate) fn times(self, other: Sum) -> Sum {
         let high = self.high * other.high;
         let rest = self.high.mul_add(other.high, -high);
         Sum { high, low: rest + (self.high * other.low + self.low * other.high) }
@@ -51,7 +51,7 @@ impl Sum {
         Sum { high, low: ((-high).mul_add(n, self.high) + self.low) / n }
     }
     /// `sum(a b) - sum(a) sum(b) / n`: `n` times the covariance, given the three sums over `n` pairs.
-    pub(super) fn centred(ab: Sum, a: Sum, b: Sum, n: f64) -> f64 {
+    pub(crate) fn centred(ab: Sum, a: Sum, b: Sum, n: f64) -> f64 {
         let m = a.times(b).over(n);
         let mut s = ab;
         s.add(-m.high);
@@ -59,7 +59,7 @@ impl Sum {
         s.value()
     }
     /// The sum of a slice.
-    pub(super) fn of(v: &[f64]) -> Sum {
+    pub(crate) fn of(v: &[f64]) -> Sum {
         let mut lanes = Lanes::default();
         let chunks = v.chunks_exact(LANES);
         let rest = chunks.remainder();
@@ -69,7 +69,7 @@ impl Sum {
         lanes.collect(rest.iter().copied())
     }
     /// The sum of the products of two slices of one length; each product is rounded.
-    pub(super) fn of_products(a: &[f64], b: &[f64]) -> Sum {
+    pub(crate) fn of_products(a: &[f64], b: &[f64]) -> Sum {
         let mut lanes = Lanes::default();
         let (ca, cb) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
         let (ra, rb) = (ca.remainder(), cb.remainder());
