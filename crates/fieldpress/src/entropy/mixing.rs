@@ -24,6 +24,8 @@
 //! kept within 16..=65520, where `i = trunc(170 x + 2048)` kept within 0..=4095. Afterwards each weight grows by
 //! `0.006 s (b - q / 65536)`, `b` being 1 for true and 0 for false, and the four models learn.
 
+use std::sync::LazyLock;
+
 use super::range::{BinaryDecoder, BinaryEncoder, Bit};
 use crate::error::{Error, Result};
 
@@ -88,9 +90,27 @@ pub struct MixedModel {
     weights: Vec<[[f32; MODELS]; NODES]>,
     exponent: [Bit; 32],
     mantissa: [[[Bit; 4]; MODELLED + 1]; 2],
-    stretch: Vec<f32>,
-    squash: Vec<u16>,
+    tables: &'static Tables,
 }
+
+/// The logarithms of odds of probabilities, and back.
+#[derive(Debug)]
+struct Tables {
+    stretch: [f32; STEPS],
+    squash: [u16; STEPS],
+}
+
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    let stretch = |i: usize| {
+        let u = (i as f32 + 0.5) / STEPS as f32;
+        libm::logf(u / (1.0 - u))
+    };
+    let squash = |i: usize| {
+        let x = (i as f64 - 2047.5) / f64::from(SCALE);
+        ((65536.0 / (1.0 + libm::exp(-x))) as u16).clamp(16, 65520)
+    };
+    Tables { stretch: std::array::from_fn(stretch), squash: std::array::from_fn(squash) }
+});
 
 impl MixedModel {
     /// A model with so many `contexts` in each table, and so many `selectors` of weights; all at least 1.
@@ -105,21 +125,12 @@ impl MixedModel {
         }
         let fresh = [Bit::new(); NODES];
         let [a, b, c, d] = contexts;
-        let stretch = |i: usize| {
-            let u = (i as f32 + 0.5) / STEPS as f32;
-            libm::logf(u / (1.0 - u))
-        };
-        let squash = |i: usize| {
-            let x = (i as f64 - 2047.5) / f64::from(SCALE);
-            ((65536.0 / (1.0 + libm::exp(-x))) as u16).clamp(16, 65520)
-        };
         Ok(MixedModel {
             models: [table(a, fresh)?, table(b, fresh)?, table(c, fresh)?, table(d, fresh)?],
             weights: table(selectors, [[FIRST_WEIGHT; MODELS]; NODES])?,
             exponent: [Bit::new(); 32],
             mantissa: [[[Bit::new(); 4]; MODELLED + 1]; 2],
-            stretch: (0..STEPS).map(stretch).collect(),
-            squash: (0..STEPS).map(squash).collect(),
+            tables: &TABLES,
         })
     }
 
@@ -128,18 +139,13 @@ impl MixedModel {
     /// encoder wrote.
     #[inline(always)]
     pub fn code<D: Decisions>(&mut self, io: &mut D, v: i32, context: [usize; MODELS], selector: usize) -> i32 {
-        let MixedModel { models, weights, exponent, mantissa, stretch, squash } = self;
+        let MixedModel { models, weights, exponent, mantissa, tables } = self;
         let [m0, m1, m2, m3] = models;
         let half = usize::from(selector * 2 >= weights.len());
-        let (stretch, squash) = match (stretch.first_chunk::<STEPS>(), squash.first_chunk::<STEPS>()) {
-            (Some(a), Some(b)) => (a, b),
-            _ => return 0,
-        };
         let mut nodes = Nodes {
             models: [at(m0, context[0]), at(m1, context[1]), at(m2, context[2]), at(m3, context[3])],
             weights: at(weights, selector),
-            stretch,
-            squash,
+            tables,
         };
         if nodes.decide(io, 0, v == 0) {
             return 0;
@@ -188,8 +194,7 @@ fn at<T>(v: &mut [T], i: usize) -> &mut T {
 struct Nodes<'a> {
     models: [&'a mut [Bit; NODES]; MODELS],
     weights: &'a mut [[f32; MODELS]; NODES],
-    stretch: &'a [f32; STEPS],
-    squash: &'a [u16; STEPS],
+    tables: &'static Tables,
 }
 
 impl Nodes<'_> {
@@ -198,12 +203,12 @@ impl Nodes<'_> {
         let node = node % NODES;
         let mut s = [0.0f32; MODELS];
         for (s, m) in s.iter_mut().zip(&self.models) {
-            *s = self.stretch[(m[node].p() >> 4) as usize % STEPS];
+            *s = self.tables.stretch[(m[node].p() >> 4) as usize % STEPS];
         }
         let w = &mut self.weights[node];
         let x = (w[0] * s[0] + w[1] * s[1]) + (w[2] * s[2] + w[3] * s[3]);
         let i = ((SCALE * x + 2048.0) as i32).clamp(0, STEPS as i32 - 1);
-        let p = self.squash[i as usize % STEPS];
+        let p = self.tables.squash[i as usize % STEPS];
         let bit = io.decide(u64::from(p), bit);
         let error = RATE * (f32::from(u8::from(bit)) - f32::from(p) / 65536.0);
         for (w, s) in w.iter_mut().zip(&s) {
