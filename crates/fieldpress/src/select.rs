@@ -94,12 +94,12 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
             false => format!("log+{codec}"),
         };
         match tier {
-            Tier::Fast => vec![log("lorenzo")],
+            Tier::Fast => vec![log("pack")],
             _ => ["interp", "lorenzo", "dwt"].map(log).to_vec(),
         }
     } else {
         match tier {
-            Tier::Fast => vec!["lorenzo".into()],
+            Tier::Fast => vec!["pack".into()],
             _ => ["interp", "dwt", "lorenzo"].map(String::from).to_vec(),
         }
     };

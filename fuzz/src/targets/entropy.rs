@@ -10,7 +10,7 @@
 use fieldpress::array::Shape;
 use fieldpress::entropy::{
     decode_all, decode_mask, decode_planes, decode_planes_prefix, decode_runs, encode_classes, encode_mask,
-    encode_planes, encode_runs, BinaryDecoder, BinaryEncoder, Bit, IntModel,
+    encode_planes, encode_runs, BinaryDecoder, BinaryEncoder, Bit, IntModel, Packer, Unpacker, GROUP,
 };
 use fieldpress::ErrorKind;
 
@@ -18,7 +18,7 @@ use super::input::{Input, Output};
 
 const VALUES: usize = 1 << 14;
 /// How many coders there are.
-pub const CODERS: u8 = 6;
+pub const CODERS: u8 = 7;
 
 pub fn run(data: &[u8]) {
     let mut r = Input::new(data);
@@ -92,6 +92,14 @@ fn decode(coder: u8, shape: &Shape, extra: u8, bytes: &[u8]) {
             }
             let _ = decode_all(bytes, None, &mut out);
         }
+        6 => {
+            let groups = n.div_ceil(GROUP);
+            if let Ok(mut unpacker) = Unpacker::new(bytes, groups) {
+                let mut out = vec![[0; GROUP]; groups];
+                unpacker.get(&mut out);
+                packed(&out);
+            }
+        }
         _ => {
             let (mut mags, mut signs) = (vec![0u64; n], vec![false; n]);
             if decode_planes(bytes, shape, 0, &mut mags, &mut signs).is_ok() {
@@ -134,6 +142,7 @@ fn round_trip(coder: u8, shape: &Shape, extra: u8, bytes: &[u8]) {
             let values: Vec<i32> = (0..n).map(|i| integer(i) as i32).collect();
             symbols(&values, &classes(n, extra), usize::from(extra).max(1));
         }
+        6 => drop(packed(&groups((0..n).map(|i| integer(i) as u32)))),
         _ => {
             let mags: Vec<u64> = (0..n).map(|i| integer(i).unsigned_abs()).collect();
             let signs: Vec<bool> = mags.iter().enumerate().map(|(i, &m)| m != 0 && byte(i) % 2 == 1).collect();
@@ -181,6 +190,22 @@ fn symbols(values: &[i32], classes: &[u8], count: usize) {
     prefixes(&stream, |b| decode_all(b, Some((classes, count)), &mut vec![0; values.len()]));
 }
 
+fn groups(values: impl Iterator<Item = u32>) -> Vec<[u32; GROUP]> {
+    let values: Vec<u32> = values.collect();
+    values.chunks(GROUP).map(|c| std::array::from_fn(|i| c.get(i).copied().unwrap_or(0))).collect()
+}
+
+fn packed(groups: &[[u32; GROUP]]) -> Vec<u8> {
+    let (mut packer, mut stream) = (Packer::new(groups.len()), Vec::new());
+    packer.put(groups);
+    packer.finish(&mut stream);
+    let mut out = vec![[1; GROUP]; groups.len()];
+    Unpacker::new(&stream, groups.len()).expect("what was packed").get(&mut out);
+    assert!(groups == out, "other groups");
+    prefixes(&stream, |b| Unpacker::new(b, groups.len()).map(drop));
+    stream
+}
+
 fn planes(mags: &[u64], signs: &[bool], shape: &Shape, lowest: u32) {
     let stream = encode_planes(mags, signs, shape, lowest);
     let (mut m, mut s) = (vec![0; mags.len()], vec![true; mags.len()]);
@@ -219,6 +244,7 @@ pub fn seed_stream(coder: u8, dims: &[usize], extra: u8, values: &[i64]) -> Vec<
             let symbols: Vec<i32> = values.iter().map(|&v| v as i32).collect();
             encode_classes(&symbols, &classes(values.len(), extra), usize::from(extra).max(1), &mut stream);
         }
+        6 => stream = packed(&groups(values.iter().map(|&v| v as u32))),
         _ => {
             let mags: Vec<u64> = values.iter().map(|v| v.unsigned_abs()).collect();
             let signs: Vec<bool> = values.iter().map(|&v| v < 0).collect();

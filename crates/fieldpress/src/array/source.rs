@@ -18,6 +18,10 @@ pub trait Source: Sync {
     fn shape(&self) -> Shape;
     /// A copy of `region` in C order. Errors: `InvalidArgument` outside the array, `Io`, `Truncated`.
     fn read(&self, region: &Region) -> Result<Buffer>;
+    /// The values of `region` themselves, where they lie in memory in C order.
+    fn lent(&self, _region: &Region) -> Option<Slice<'_>> {
+        None
+    }
 }
 
 /// Something that takes rectangles of an array.
@@ -35,6 +39,9 @@ impl Source for Array {
     }
     fn read(&self, region: &Region) -> Result<Buffer> {
         self.view().gather(region)
+    }
+    fn lent(&self, region: &Region) -> Option<Slice<'_>> {
+        self.view().part(region)?.as_contiguous()
     }
 }
 

@@ -77,6 +77,13 @@ impl<'a> View<'a> {
         let range = self.offset..self.offset + n;
         dispatch!(Slice, self.data, v => v.get(range).map(Element::wrap))
     }
+    /// The view of `region` alone, unless it lies outside.
+    pub(super) fn part(&self, region: &Region) -> Option<View<'a>> {
+        let region = Region::new(&self.shape, region.origin(), &region.shape()).ok()?;
+        let steps = region.origin().iter().zip(&self.strides).map(|(&i, &s)| i as isize * s);
+        let offset = if region.shape().is_empty() { 0 } else { self.offset.checked_add_signed(steps.sum())? };
+        Some(View { shape: region.shape(), offset, ..*self })
+    }
     /// A copy of `region` in C order. The region must lie inside the view.
     pub fn gather(&self, region: &Region) -> Result<Buffer> {
         let region = Region::new(&self.shape, region.origin(), &region.shape())?;
@@ -114,6 +121,9 @@ impl Source for View<'_> {
     }
     fn read(&self, region: &Region) -> Result<Buffer> {
         self.gather(region)
+    }
+    fn lent(&self, region: &Region) -> Option<Slice<'_>> {
+        self.part(region)?.as_contiguous()
     }
 }
 
@@ -163,6 +173,11 @@ mod tests {
         assert!(View::strided(Slice::I32(&data), shape, &[isize::MIN, 1], 1).is_err());
         let scalar = View::new(&[], &data[5..6]).unwrap();
         assert_eq!(scalar.gather(&Region::all(scalar.shape())).unwrap(), Buffer::I32(vec![5]));
+        let (rows, column) =
+            (Region::new(&shape, &[1, 0], &[2, 6]).unwrap(), Region::new(&shape, &[1, 2], &[2, 1]).unwrap());
+        let whole = View::new(&[4, 6], &data).unwrap();
+        assert!(whole.lent(&rows).is_some_and(|s| s.same_bits(Slice::I32(&data[6..18]))));
+        assert!(whole.lent(&column).is_none() && rev.lent(&rows).is_none());
         let empty = View::new(&[0, 3], &data[..0]).unwrap();
         assert!(empty.gather(&Region::all(empty.shape())).unwrap().is_empty());
     }

@@ -38,6 +38,10 @@ struct Extreme {
     next: f64,
 }
 
+/// Values counted at a time.
+const PIECE: usize = 512;
+const LANES: usize = 8;
+
 impl Extreme {
     const NONE: Extreme = Extreme { value: f64::NEG_INFINITY, count: 0, next: f64::NEG_INFINITY };
     #[inline(always)]
@@ -79,7 +83,10 @@ impl Stats {
         let grid = Grid::new(shape, &Grid::default_block(&shape))?;
         let parts: Vec<Result<Stats>> = (0..grid.len())
             .into_par_iter()
-            .map(|i| source.read(&grid.region(i)).map(|b| Stats::of(b.as_slice(), fill)))
+            .map(|i| match source.lent(&grid.region(i)) {
+                Some(values) => Ok(Stats::of(values, fill)),
+                None => source.read(&grid.region(i)).map(|b| Stats::of(b.as_slice(), fill)),
+            })
             .collect();
         let mut all = Stats { fill, ..Stats::NONE };
         let mut squares = Sum::default();
@@ -96,40 +103,43 @@ impl Stats {
         fn of<T: Element>(v: &[T], fill: Option<u64>) -> Stats {
             let mut s = Stats { fill, ..Stats::NONE };
             let mut squares = Sum::default();
-            let mut ends: Option<(T, T)> = None;
-            for &x in v {
-                if fill == Some(x.to_bits64()) {
-                    s.filled += 1;
-                    continue;
+            let mut reals = [0.0; PIECE];
+            for piece in v.chunks(PIECE) {
+                let reals = &mut reals[..piece.len()];
+                let mut left_out = false;
+                for (r, &x) in reals.iter_mut().zip(piece) {
+                    *r = x.to_f64();
+                    left_out |= !x.is_finite() | (fill.is_some() & (fill.unwrap_or(0) == x.to_bits64()));
                 }
-                if !x.is_finite() {
-                    continue;
-                }
-                let f = x.to_f64();
-                s.count += 1;
-                squares.add(f * f);
-                if !T::DTYPE.is_float() {
-                    let (low, high) = ends.unwrap_or((x, x));
-                    let low = if x.ordered() < low.ordered() { x } else { low };
-                    ends = Some((low, if x.ordered() > high.ordered() { x } else { high }));
-                }
-                s.high.add(f, 1);
-                s.low.add(-f, 1);
-                let m = f.abs();
-                if m > 0.0 && m < s.min_nonzero {
-                    s.min_nonzero = m;
+                if left_out {
+                    let mut n = 0;
+                    for &x in piece {
+                        if fill == Some(x.to_bits64()) {
+                            s.filled += 1;
+                        } else if x.is_finite() {
+                            reals[n] = x.to_f64();
+                            n += 1;
+                        }
+                    }
+                    s.add(&reals[..n], &mut squares);
+                } else {
+                    s.add(reals, &mut squares);
                 }
             }
             s.square_sum = squares.value();
             s.max = s.high.value;
             s.min = -s.low.value;
-            if let Some((low, high)) = ends {
-                // Only integers of 64 bits are not all numbers of f64.
+            let valid = v.iter().filter(|x| fill != Some(x.to_bits64())).map(|x| x.ordered());
+            if let (false, Some((low, high))) = (T::DTYPE.is_float() || T::BITS < 64, ends(valid)) {
                 let exceeds = |f: f64, x: T| f as i128 > integer(x);
-                s.max = if exceeds(s.max, high) { s.max.next_down() } else { s.max };
-                s.min = if -(s.min as i128) > -integer(low) { s.min.next_up() } else { s.min };
+                s.max = if exceeds(s.max, T::from_ordered(high)) { s.max.next_down() } else { s.max };
+                s.min = if -(s.min as i128) > -integer(T::from_ordered(low)) { s.min.next_up() } else { s.min };
             }
             s
+        }
+        fn ends(mut values: impl Iterator<Item = u64>) -> Option<(u64, u64)> {
+            let first = values.next()?;
+            Some(values.fold((first, first), |(l, h), v| (l.min(v), h.max(v))))
         }
         fn integer<T: Element>(x: T) -> i128 {
             let distance = i128::from(x.ordered().abs_diff(T::default().ordered()));
@@ -140,6 +150,34 @@ impl Stats {
             }
         }
         dispatch!(Slice, values, v => of(v, fill))
+    }
+    /// Counts valid values in; all but the sum of squares, which is left to `squares`, and the ends.
+    #[inline(always)]
+    fn add(&mut self, reals: &[f64], squares: &mut Sum) {
+        // What keeps one lane per vector element: the loops then need no order among values.
+        let (mut high, mut low) = ([f64::NEG_INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        let (mut small, mut square) = ([f64::INFINITY; LANES], [0.0; LANES]);
+        for eight in reals.chunks(LANES) {
+            for ((((&v, h), l), m), s) in eight.iter().zip(&mut high).zip(&mut low).zip(&mut small).zip(&mut square) {
+                *s += v * v;
+                *h = if v > *h { v } else { *h };
+                *l = if -v > *l { -v } else { *l };
+                let a = if v == 0.0 { f64::INFINITY } else { v.abs() };
+                *m = if a < *m { a } else { *m };
+            }
+        }
+        self.count += reals.len() as u64;
+        // A lane sums up few enough that nothing is lost.
+        square.iter().for_each(|&s| squares.add(s));
+        self.min_nonzero = small.iter().fold(self.min_nonzero, |m, &v| m.min(v));
+        let largest = |lanes: &[f64]| lanes.iter().fold(f64::NEG_INFINITY, |m: f64, &v| m.max(v));
+        // Most pieces have nothing above the two largest values so far.
+        if largest(&high) > self.high.next {
+            reals.iter().for_each(|&v| self.high.add(v, 1));
+        }
+        if largest(&low) > self.low.next {
+            reals.iter().for_each(|&v| self.low.add(-v, 1));
+        }
     }
     fn merge(&mut self, o: &Stats) {
         self.count += o.count;

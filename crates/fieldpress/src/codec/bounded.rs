@@ -141,7 +141,7 @@ fn encode_typed<T: Element>(
     task: &Task<'_>,
     out: &mut Vec<u8>,
 ) -> Result<BlockReport> {
-    let has_specials = x.iter().any(|&v| specials::is_special(v, task.fill));
+    let has_specials = specials::any(x, task.fill);
     let mask = has_specials.then(|| Mask::new(x.iter().map(|&v| specials::is_special(v, task.fill)).collect()));
     let mut head = Vec::new();
     if let Some(m) = &mask {

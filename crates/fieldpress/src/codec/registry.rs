@@ -49,6 +49,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::lorenzo::ENTRY,
     &c::dwt::ENTRY,
     &c::dct::ENTRY,
+    &c::pack::ENTRY,
     &c::raw::ENTRY,
     &c::pco::ENTRY,
     &c::zlib::ENTRY,

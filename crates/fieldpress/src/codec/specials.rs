@@ -25,6 +25,15 @@ pub(super) fn is_special<T: Element>(v: T, fill: Option<u64>) -> bool {
     !v.is_finite() || v.is_negative_zero() || fill == Some(v.to_bits64())
 }
 
+/// Whether any value is kept apart.
+pub(super) fn any<T: Element>(values: &[T], fill: Option<u64>) -> bool {
+    // A piece at a time without leaving early, so that it vectorises.
+    values.chunks(1024).any(|piece| match fill {
+        None => piece.iter().fold(false, |any, &v| any | !v.is_finite() | v.is_negative_zero()),
+        Some(_) => piece.iter().fold(false, |any, &v| any | is_special(v, fill)),
+    })
+}
+
 /// Appends the map and the values of the special points.
 pub(super) fn encode<T: Element>(values: &[T], mask: &Mask, shape: &Shape, fill: Option<u64>, out: &mut Vec<u8>) {
     let special: Vec<u64> = values.iter().zip(mask.flags()).filter(|(_, &m)| m).map(|(v, _)| v.to_bits64()).collect();

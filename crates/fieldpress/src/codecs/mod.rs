@@ -9,6 +9,7 @@ pub mod interp;
 pub mod log;
 pub mod lorenzo;
 pub mod lz4;
+pub mod pack;
 pub mod pco;
 pub mod raw;
 pub mod shuffle;

@@ -212,6 +212,12 @@ impl Archive {
                 self.limits.array_bytes
             )));
         }
+        let grid = header.grid()?;
+        if grid.len() == 1 && *region == Region::all(grid.shape()) {
+            // The only block is the array.
+            let values = self.with_decoder(name, |decoder, kinds, _| decoder.block(self, kinds, 0))?;
+            return Array::new(grid.shape(), values);
+        }
         let mut out = Array::zeros(header.dtype, region.shape())?;
         self.read_into(name, region, &mut out, None)?;
         Ok(out)
@@ -225,18 +231,12 @@ impl Archive {
         sink: &mut dyn Sink,
         progress: Option<&(dyn Fn(u64) + Sync)>,
     ) -> Result<()> {
-        let (number, header) = self.find(name)?;
-        let place = |e: Error| e.at(format!("array {name:?}"));
-        let grid = header.grid().map_err(place)?;
+        let header = self.array(name)?;
+        let grid = header.grid().map_err(|e| e.at(format!("array {name:?}")))?;
         Region::new(&grid.shape(), region.origin(), &region.shape())?;
-        let batch = self.limits.blocks(grid.block().len()).map_err(place)?;
-        let decoder = self.decoder(number, header, &grid).map_err(place)?;
-        let kinds =
-            Kinds::new(&decoder.chains, &decoder.shared, &grid, header.dtype).map_err(not_the_caller).map_err(place)?;
-        let touched: Vec<usize> = grid.touching(region).collect();
-        for batch in touched.chunks(batch) {
+        self.with_decoder(name, |decoder, kinds, batch| {
             let decode = |&i: &usize| -> Result<(Region, Buffer)> {
-                let values = decoder.block(self, &kinds, i).map_err(|e| e.at(format!("array {name:?}: block {i}")))?;
+                let values = decoder.block(self, kinds, i)?;
                 let covered = grid.region(i);
                 let shared = covered.intersect(region).unwrap_or(covered);
                 if shared == covered {
@@ -245,15 +245,29 @@ impl Archive {
                 let block = Array::new(covered.shape(), values)?;
                 Ok((shared, block.view().gather(&shared.relative_to(covered.origin()))?))
             };
-            let done: Vec<_> = batch.par_iter().map(decode).collect::<Result<_>>()?;
-            for (part, values) in &done {
-                sink.write(&part.relative_to(region.origin()), values.as_slice())?;
-                if let Some(p) = progress {
-                    p((values.len() * header.dtype.size()) as u64);
+            let touched: Vec<usize> = grid.touching(region).collect();
+            for batch in touched.chunks(batch) {
+                let done: Vec<_> = batch.par_iter().map(decode).collect::<Result<_>>()?;
+                for (part, values) in &done {
+                    sink.write(&part.relative_to(region.origin()), values.as_slice())?;
+                    if let Some(p) = progress {
+                        p((values.len() * header.dtype.size()) as u64);
+                    }
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+    }
+    /// Calls `f` with what decodes the blocks of an array, and how many of them may be in flight. Errors name the array.
+    fn with_decoder<R>(&self, name: &str, f: impl FnOnce(&Decoder, &Kinds<'_>, usize) -> Result<R>) -> Result<R> {
+        let (number, header) = self.find(name)?;
+        let place = |e: Error| e.at(format!("array {name:?}"));
+        let grid = header.grid().map_err(place)?;
+        let batch = self.limits.blocks(grid.block().len()).map_err(place)?;
+        let decoder = self.decoder(number, header, &grid).map_err(place)?;
+        let kinds =
+            Kinds::new(&decoder.chains, &decoder.shared, &grid, header.dtype).map_err(not_the_caller).map_err(place)?;
+        f(&decoder, &kinds, batch)
     }
     /// Decodes all that array `number` needs, companions of companions first. By a list: a chain of them may be longer than
     /// a stack is deep.
@@ -333,7 +347,7 @@ impl Decoder {
         let region = self.grid.region(index);
         let shape = region.shape();
         let &(at, n) = self.blocks.get(index).ok_or_else(|| Error::corrupt("expected an entry in the index"))?;
-        let payload = archive.part(at, n, || "payload".into())?;
+        let payload = archive.part(at, n, || format!("array {:?}: block {index}", self.header.name))?;
         let mut values = Buffer::zeros(self.header.dtype, shape.len())?;
         let task = Task {
             criterion: &self.header.criterion,
@@ -343,7 +357,8 @@ impl Decoder {
             origin: region.origin(),
             companions: &self.companions,
         };
-        decode_block(&payload, &shape, kinds.of(&shape), &task, values.as_mut())?;
+        decode_block(&payload, &shape, kinds.of(&shape), &task, values.as_mut())
+            .map_err(|e| e.at(format!("array {:?}: block {index}", self.header.name)))?;
         archive.decoded.fetch_add(1, Ordering::Relaxed);
         Ok(values)
     }

@@ -347,13 +347,20 @@ impl Run<'_> {
     fn pass(&self, range: std::ops::Range<usize>, hint: &Term, criterion: &Criterion, measure: bool) -> Result<Pass> {
         let one = |i: usize| -> Result<(Vec<u8>, BlockReport)> {
             let region = self.grid.region(i);
-            let values = self.source.read(&region)?;
+            let read;
+            let values = match self.source.lent(&region) {
+                Some(values) => values,
+                None => {
+                    read = self.source.read(&region)?;
+                    read.as_slice()
+                }
+            };
             let chains = self.kinds.of(&region.shape());
             let candidates: Vec<Candidate<'_>> =
                 chains.iter().enumerate().map(|(index, chain)| Candidate { index, chain }).collect();
             let mut payload = Vec::new();
             let task = self.task(&region, hint, criterion, measure);
-            let report = encode_block(values.as_slice(), &region.shape(), &candidates, &task, &mut payload)?;
+            let report = encode_block(values, &region.shape(), &candidates, &task, &mut payload)?;
             if let Some(p) = self.options.progress {
                 p((values.len() * values.dtype().size()) as u64);
             }
