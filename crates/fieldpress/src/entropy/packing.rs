@@ -48,36 +48,81 @@ pub fn width(group: &[u32; GROUP]) -> u32 {
     32 - group.iter().fold(0, |o, &v| o | v).leading_zeros()
 }
 
-/// Whole words are written; those beyond the `2 W` bytes hold nothing.
+/// Whole words are written; those beyond the `2 W` bytes hold nothing. Eight values take `W` bytes, so that up to width 16 half a
+/// group is one word, and nothing is left to run in a loop.
 #[inline(always)]
 fn pack<const W: usize>(group: &[u32; GROUP], out: &mut [u8; MOST]) {
-    let mut words = [0u64; MOST / 8 + 1];
-    for (i, &v) in group.iter().enumerate() {
-        let (word, shift) = (i * W / 64, i * W % 64);
-        words[word] |= u64::from(v) << shift;
-        if shift + W > 64 {
-            words[word + 1] |= u64::from(v) >> (64 - shift);
+    let (low, high) = group.split_at(8);
+    if W <= 8 {
+        put(out, 0, &eight::<W>(low).to_le_bytes());
+        put(out, W, &eight::<W>(high).to_le_bytes());
+    } else if W <= 16 {
+        put(out, 0, &eight_wide::<W>(low).to_le_bytes());
+        put(out, W, &eight_wide::<W>(high).to_le_bytes());
+    } else {
+        let mut words = [0u64; MOST / 8 + 1];
+        for (i, &v) in group.iter().enumerate() {
+            let (word, shift) = (i * W / 64, i * W % 64);
+            words[word] |= u64::from(v) << shift;
+            if shift + W > 64 {
+                words[word + 1] |= u64::from(v) >> (64 - shift);
+            }
         }
-    }
-    for (bytes, word) in out.chunks_exact_mut(8).zip(words).take(W.div_ceil(4)) {
-        bytes.copy_from_slice(&word.to_le_bytes());
+        for (bytes, word) in out.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
     }
 }
 
 #[inline(always)]
-fn unpack<const W: usize>(bytes: &[u8; MOST], out: &mut [u32; GROUP]) {
-    let mut words = [0u64; MOST / 8 + 1];
-    for (word, b) in words.iter_mut().zip(bytes.chunks_exact(8)).take(W.div_ceil(4)) {
-        *word = b.try_into().map_or(0, u64::from_le_bytes);
+fn put<const N: usize>(out: &mut [u8; MOST], at: usize, bytes: &[u8; N]) {
+    if let Some(o) = out.get_mut(at..at + N) {
+        o.copy_from_slice(bytes);
     }
+}
+
+#[inline(always)]
+fn take<const N: usize>(bytes: &[u8; MOST], at: usize) -> [u8; N] {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
+}
+
+#[inline(always)]
+fn eight<const W: usize>(v: &[u32]) -> u64 {
+    v.iter().take(8).enumerate().fold(0, |word, (i, &v)| word | u64::from(v) << (i * W))
+}
+
+#[inline(always)]
+fn eight_wide<const W: usize>(v: &[u32]) -> u128 {
+    v.iter().take(8).enumerate().fold(0, |word, (i, &v)| word | u128::from(v) << (i * W))
+}
+
+#[inline(always)]
+fn unpack<const W: usize>(bytes: &[u8; MOST], out: &mut [u32; GROUP]) {
     let mask = if W == 32 { u32::MAX } else { (1u32 << W) - 1 };
-    for (i, o) in out.iter_mut().enumerate() {
-        let (word, shift) = (i * W / 64, i * W % 64);
-        let mut v = words[word] >> shift;
-        if shift + W > 64 {
-            v |= words[word + 1] << (64 - shift);
+    let (low, high) = out.split_at_mut(8);
+    if W <= 8 {
+        for (half, at) in [(low, 0), (high, W)] {
+            let word = u64::from_le_bytes(take(bytes, at));
+            half.iter_mut().enumerate().for_each(|(i, o)| *o = (word >> (i * W)) as u32 & mask);
         }
-        *o = v as u32 & mask;
+    } else if W <= 16 {
+        for (half, at) in [(low, 0), (high, W)] {
+            let word = u128::from_le_bytes(take(bytes, at));
+            half.iter_mut().enumerate().for_each(|(i, o)| *o = (word >> (i * W)) as u32 & mask);
+        }
+    } else {
+        let mut words = [0u64; MOST / 8 + 1];
+        for (word, b) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+            *word = b.try_into().map_or(0, u64::from_le_bytes);
+        }
+        for (i, o) in out.iter_mut().enumerate() {
+            let (word, shift) = (i * W / 64, i * W % 64);
+            let mut v = words[word] >> shift;
+            if shift + W > 64 {
+                v |= words[word + 1] << (64 - shift);
+            }
+            *o = v as u32 & mask;
+        }
     }
 }
 
