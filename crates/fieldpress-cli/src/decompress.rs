@@ -47,14 +47,13 @@ impl Decompress {
         let place = |e: Error| e.at(shown(&self.archive));
         let mut outputs = Outputs::default();
         if self.takes_arrays(&archive, &output) {
+            self.spare_archive(std::slice::from_ref(&output))?;
             self.export(&archive, &output, quiet, &mut outputs).map_err(place)?;
         } else {
             let total = archive.directory().arrays.iter().map(|a| a.raw_bytes()).sum();
             let progress = Progress::new(total, quiet);
             let paths = destinations(&archive, &output).map_err(place)?;
-            if let Some(own) = paths.iter().find(|p| same_file(p, &self.archive)) {
-                return Err(Error::invalid("expected another output than the archive itself").at(own.display()));
-            }
+            self.spare_archive(&paths)?;
             if paths.first().is_some_and(|p| *p != output) {
                 outputs.folder(&output)?;
             }
@@ -65,6 +64,13 @@ impl Decompress {
             }
         }
         outputs.commit()
+    }
+    /// Whatever `-f` says, the archive is not replaced by what is in it.
+    fn spare_archive(&self, paths: &[PathBuf]) -> Result<()> {
+        match paths.iter().find(|p| same_file(p, &self.archive)) {
+            Some(own) => Err(Error::invalid("expected another output than the archive itself").at(own.display())),
+            None => Ok(()),
+        }
     }
     fn output(&self) -> Result<PathBuf> {
         if let Some(o) = &self.output {

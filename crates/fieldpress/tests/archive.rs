@@ -472,4 +472,9 @@ fn what_no_reader_would_take_is_not_written() {
     let e = ArchiveWriter::new(Vec::new()).unwrap().put_array("x", &Huge, options).unwrap_err();
     assert!(e.message().contains("expected blocks of at most"), "{e}");
     assert_eq!(e.kind(), ErrorKind::InvalidArgument);
+    let mut w = ArchiveWriter::new(Vec::new()).unwrap();
+    put(&mut w, &"x".repeat(Limits::DEFAULT.directory_bytes), &small, "raw", &[]).unwrap();
+    let e = w.finish().unwrap_err();
+    assert!(e.message().contains("expected a directory and index of at most"), "{e}");
+    assert_eq!(e.kind(), ErrorKind::InvalidArgument);
 }

@@ -89,6 +89,14 @@ fn nothing_is_overwritten_or_left_half_written() {
     f.ok(&["compress", "a.npy", "--lossless", "-f"]);
     assert!(f.fails(&["decompress", "a.npy.fpz", "-o", "a.npy"]).contains("existing"));
     assert!(f.fails(&["compress", "a.npy", "--lossless", "-o", "a.npy", "-f"]).contains("not the input"));
+    // Nor does an archive give way to what is in it: its file, or one of its arrays.
+    for name in ["own.npy", "own.raw"] {
+        f.ok(&["compress", "a.npy", "--lossless", "-o", name]);
+        let own = f.read(name);
+        let message = f.fails(&["decompress", name, "-o", name, "-f"]);
+        assert!(message.contains("than the archive itself") && f.read(name) == own, "{message}");
+        std::fs::remove_file(f.path(name)).unwrap();
+    }
     // A file that is cut: the archive is begun, then given up.
     let whole = f.read("a.npy");
     f.write("cut.npy", &whole[..whole.len() - 3]);

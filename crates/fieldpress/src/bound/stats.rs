@@ -295,4 +295,13 @@ mod tests {
         let none = Stats::of(Slice::F64(&v[..1]), None);
         assert_eq!((none.count, none.range_down()), (0, 0.0));
     }
+    #[test]
+    fn small_squares_are_not_lost_beside_a_large_one() {
+        // Added one by one, the ones would all vanish; only those in a piece with the large value may.
+        let mut v = vec![1.0; 100 * PIECE + 1];
+        v[0] = 1e8;
+        let source = View::new(&[v.len()], &v).unwrap();
+        let lost = 1e16 + (100 * PIECE) as f64 - Stats::scan(&source, None).unwrap().square_sum;
+        assert!((0.0..=PIECE as f64).contains(&lost), "{lost}");
+    }
 }

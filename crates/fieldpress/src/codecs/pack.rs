@@ -26,7 +26,7 @@ use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
 use crate::entropy::{Packer, Unpacker, GROUP};
 use crate::error::{Error, Result};
-use crate::quantize::{before_rounding, Uniform};
+use crate::quantize::{before_rounding, Uniform, ROUNDING};
 
 /// The registry's entry.
 pub const ENTRY: Entry = Entry {
@@ -60,8 +60,6 @@ const PIECE: usize = 1024;
 const GROUPS: usize = PIECE / GROUP;
 /// Largest magnitude of a rounded value.
 const LARGEST: f64 = (1 << 30) as f64;
-/// Adding this leaves the nearest integer in the low bits, for magnitudes below 2^51.
-const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 struct BoundPack {
     shape: Shape,
@@ -167,8 +165,8 @@ impl Rounding {
         let (mut near, mut small) = (true, true);
         for (q, &x) in q.iter_mut().zip(x) {
             let x = x.to_f64();
-            let sum = x * self.inverse + MAGIC;
-            let rounded = sum - MAGIC;
+            let sum = x * self.inverse + ROUNDING;
+            let rounded = sum - ROUNDING;
             let y = T::from_f64(rounded * self.step).to_f64();
             // What is not a number is neither.
             near &= (x - y).abs() < self.limit;
@@ -196,6 +194,20 @@ struct Axis {
     /// Distance between neighbours, and the values of that many places before.
     stride: usize,
     before: Vec<i32>,
+}
+
+impl Axis {
+    /// What lies one index behind the values `q` from `at`; at the first index nothing does, and `q` is kept for the next.
+    #[inline(always)]
+    fn behind(&mut self, at: usize, q: &[i32]) -> Option<&mut [i32]> {
+        let place = at % self.stride;
+        let before = &mut self.before[place..place + q.len()];
+        let first = (at / self.stride).is_multiple_of(self.extent);
+        if first {
+            before.copy_from_slice(q);
+        }
+        (!first).then_some(before)
+    }
 }
 
 impl Differences {
@@ -226,14 +238,8 @@ impl Differences {
     /// Takes differences of `q`, the values from `at`, and writes them zigzag. `q` is overwritten.
     #[inline(always)]
     fn forward(&mut self, at: usize, q: &mut [i32], out: &mut [u32]) {
-        let n = q.len();
         for axis in &mut self.axes {
-            let place = at % axis.stride;
-            let before = &mut axis.before[place..place + n];
-            if (at / axis.stride).is_multiple_of(axis.extent) {
-                before.copy_from_slice(q);
-                continue;
-            }
+            let Some(before) = axis.behind(at, q) else { continue };
             for (v, b) in q.iter_mut().zip(before) {
                 let old = std::mem::replace(b, *v);
                 *v = v.wrapping_sub(old);
@@ -256,7 +262,6 @@ impl Differences {
     /// The inverse of [`Differences::forward`].
     #[inline(always)]
     fn inverse(&mut self, at: usize, from: &[u32], q: &mut [i32]) {
-        let n = q.len();
         let signed = |z: u32| (z >> 1) as i32 ^ -((z & 1) as i32);
         if self.along {
             let mut sum = if at.is_multiple_of(self.row) { 0 } else { self.last };
@@ -269,12 +274,7 @@ impl Differences {
             q.iter_mut().zip(from).for_each(|(v, z)| *v = signed(*z));
         }
         for axis in self.axes.iter_mut().rev() {
-            let place = at % axis.stride;
-            let before = &mut axis.before[place..place + n];
-            if (at / axis.stride).is_multiple_of(axis.extent) {
-                before.copy_from_slice(q);
-                continue;
-            }
+            let Some(before) = axis.behind(at, q) else { continue };
             for (v, b) in q.iter_mut().zip(before) {
                 *v = v.wrapping_add(*b);
                 *b = *v;

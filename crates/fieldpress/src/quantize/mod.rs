@@ -2,4 +2,4 @@
 
 mod uniform;
 
-pub use uniform::{before_rounding, round_i32, Uniform};
+pub use uniform::{before_rounding, round_i32, Uniform, ROUNDING};

@@ -2,11 +2,14 @@
 
 use crate::array::{DType, Element};
 
-/// Rounds to the nearest integer, ties to even; right for magnitudes below 2^31. Adding and subtracting 1.5 * 2^52 leaves
-/// the integer in the low bits, which is several times as fast as a saturating cast.
+/// 1.5 * 2^52. A sum with it is the nearest integer, ties to even, in its low bits, for magnitudes below 2^51; which is several
+/// times as fast as a saturating cast.
+pub const ROUNDING: f64 = 6_755_399_441_055_744.0;
+
+/// Rounds to the nearest integer, ties to even; right for magnitudes below 2^31.
 #[inline(always)]
 pub fn round_i32(v: f64) -> i32 {
-    (v + 6_755_399_441_055_744.0).to_bits() as i32
+    (v + ROUNDING).to_bits() as i32
 }
 
 /// A quantiser of step `2 t`: codes count steps from the prediction, so the error is at most `t`. For integers the
