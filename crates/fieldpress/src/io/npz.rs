@@ -15,6 +15,7 @@
 //! The verbatim bytes are one section per member (varint length, then the bytes that belong to no array). Members that
 //! hold no array of our types are kept whole.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -74,18 +75,24 @@ impl Format for Npz {
     }
     fn open(&self, _name: &str, bytes: Arc<dyn ReadAt>, _options: &OpenOptions) -> Result<Dataset> {
         let mut zip = ZipArchive::new(Reader { bytes: bytes.clone(), at: 0 }).map_err(failed)?;
+        let shared = || Error::corrupt("expected members with different names and places, found some that share them");
         if zip.has_duplicate_names() || zip.has_overlapping_files().map_err(failed)? {
-            return Err(Error::corrupt("expected members with different names and places, found some that share them"));
+            return Err(shared());
         }
+        // Different bytes can be one name, in the different encodings of names.
+        let mut names = HashSet::new();
         let slot = Slot::default();
         let (mut members, mut verbatim, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..zip.len() {
             let (name, deflated, member) = member(&mut zip, index, &bytes, &slot)?;
+            if !names.insert(name.clone()) {
+                return Err(shared());
+            }
             let place = |e: Error| e.at(format!("member {name:?}"));
             let mut layout = Layout::new(member.size()?);
             match Header::read(&member) {
                 Ok(h) if name.ends_with(".npy") => {
-                    let array = name.trim_end_matches(".npy");
+                    let array = name.strip_suffix(".npy").unwrap_or(&name);
                     let source = layout.add(array, h.dtype, h.shape, h.placement(), &member).map_err(place)?;
                     arrays.push(h.describe(array, source));
                 }
@@ -291,6 +298,24 @@ mod tests {
                 let _ = restored(&Npz, "x.npz", &bad, &NONE, |_, a| a);
             }
         }
+    }
+
+    #[test]
+    fn every_array_has_a_name_of_its_own() {
+        let array = |v: u8| [header(DType::U8, &Shape::new(&[1]).unwrap()), vec![v]].concat();
+        let good = pack(&[("a.npy", false, array(1)), ("a.npy.npy", false, array(2))]);
+        let arrays = read_all(&Npz, "x.npz", &good, &NONE).unwrap();
+        assert_eq!(arrays.iter().map(|a| a.0.as_str()).collect::<Vec<_>>(), ["a", "a.npy"]);
+        restored(&Npz, "x.npz", &good, &NONE, |_, a| a).unwrap();
+        // The letter once in UTF-8, and once in code page 437, which is what bytes without a flag are.
+        let mut bad = pack(&[("\u{e9}.npy", false, array(1)), ("_.npy", false, array(2))]);
+        for at in 0..bad.len() - 5 {
+            if &bad[at..at + 5] == b"_.npy" {
+                bad[at] = 0x82;
+            }
+        }
+        let e = read_all(&Npz, "x.npz", &bad, &NONE).unwrap_err();
+        assert!(e.kind() == ErrorKind::Corrupt && e.message().contains("different names"), "{e}");
     }
 
     #[test]
