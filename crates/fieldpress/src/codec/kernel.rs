@@ -19,8 +19,8 @@ pub trait Kernel: Send + Sync {
         hint: &Term,
         out: &mut Vec<u8>,
     ) -> Result<Claim>;
-    /// Fills `out`. Total on hostile bytes. Errors: as [`BlockCodec::decode`].
-    fn decode<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()>;
+    /// Fills `out`; values at masked points do not matter. Total on hostile bytes. Errors: as [`BlockCodec::decode`].
+    fn decode<T: Element>(&self, bytes: &[u8], mask: Option<&Mask>, out: &mut [T]) -> Result<()>;
 }
 
 /// A [`Kernel`] as a [`BlockCodec`].
@@ -33,13 +33,13 @@ impl<K: Kernel> BlockCodec for KernelBlocks<K> {
         let values = wide.as_ref().map_or(x.values, Buffer::as_slice);
         dispatch_kernel!(Slice, values, v => self.0.encode(v, x.site.mask, tolerance, hint, out), else Err(no_kernel()))
     }
-    fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
+    fn decode(&self, bytes: &[u8], site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
         let kernel = out.dtype().kernel();
         if kernel == out.dtype() {
-            return dispatch_kernel!(SliceMut, out, o => self.0.decode(bytes, o), else Err(no_kernel()));
+            return dispatch_kernel!(SliceMut, out, o => self.0.decode(bytes, site.mask, o), else Err(no_kernel()));
         }
         let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
-        dispatch_kernel!(SliceMut, wide.as_mut(), o => self.0.decode(bytes, o), else Err(no_kernel()))?;
+        dispatch_kernel!(SliceMut, wide.as_mut(), o => self.0.decode(bytes, site.mask, o), else Err(no_kernel()))?;
         out.narrow_from(wide.as_slice())
     }
 }

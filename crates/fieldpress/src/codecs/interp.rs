@@ -194,7 +194,7 @@ impl Kernel for BoundInterp {
         encode_classes(&encoder.codes, &encoder.classes, KINDS * CLASSES, out);
         Ok(if encoder.is_bounded(&y, hint) { Claim::Bounded } else { Claim::Unchecked })
     }
-    fn decode<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()> {
+    fn decode<T: Element>(&self, bytes: &[u8], _mask: Option<&Mask>, out: &mut [T]) -> Result<()> {
         let mut r = ByteReader::new(bytes);
         let params = Params::read(&mut r)?;
         let mut decoder = Decoder { rans: RansDecoder::new(r.rest(), KINDS * CLASSES)?, codes: Vec::new() };

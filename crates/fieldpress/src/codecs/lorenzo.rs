@@ -33,7 +33,7 @@ use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::lorenzo::{accumulate, difference};
 use crate::predict::magnitude::{magnitude, CLASSES, CLASS_TABLE};
-use crate::quantize::Uniform;
+use crate::quantize::Lattice;
 
 /// The registry's entry.
 pub const ENTRY: Entry = Entry {
@@ -86,27 +86,20 @@ impl Kernel for BoundLorenzo {
         hint: &Term,
         out: &mut Vec<u8>,
     ) -> Result<Claim> {
-        let quantizer = Uniform::new::<T>(tolerance);
-        let step = quantizer.step();
-        // Codes relative to a multiple of the step in the middle of the data, so that they are small and the lattice stays at 0.
-        let (lo, hi) = x.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v.to_f64()), h.max(v.to_f64())));
-        let middle = ((lo * 0.5 + hi * 0.5) / step).round();
-        if middle.abs() > (1u64 << 50) as f64 || (hi * 0.5 - lo * 0.5) / step > (1 << 26) as f64 {
-            return Err(Error::invalid(format!("expected a tolerance above 2^-27 of the range, found {tolerance:e}")));
-        }
-        let offset = middle as i64;
+        let lattice = Lattice::around(tolerance, x).ok_or_else(|| {
+            Error::invalid(format!("expected a tolerance above 2^-27 of the range, found {tolerance:e}"))
+        })?;
         let mut codes = Vec::with_capacity(x.len());
         let mut bounded = true;
         for (i, &v) in x.iter().enumerate() {
-            let c = ((v.to_f64() / step) - middle).round_ties_even() as i32;
-            let y = lattice::<T>(c, offset, step);
-            bounded &= within(v, y, hint) || mask.is_some_and(|m| m.is_masked(i));
+            let c = lattice.code(v.to_f64());
+            bounded &= within(v, lattice.value(c), hint) || mask.is_some_and(|m| m.is_masked(i));
             codes.push(c);
         }
         let (axes, order) = self.choose(&codes);
         difference(&mut codes, &self.shape, axes, order);
         out.extend_from_slice(&tolerance.to_le_bytes());
-        put_varint(out, zigzag64(offset));
+        put_varint(out, zigzag64(lattice.offset()));
         out.push(order as u8);
         out.push(axes as u8);
         let mut rows = Rows::new(&self.shape);
@@ -122,7 +115,7 @@ impl Kernel for BoundLorenzo {
         encode_classes(&codes, &classes, CLASSES, out);
         Ok(if bounded { Claim::Bounded } else { Claim::Unchecked })
     }
-    fn decode<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()> {
+    fn decode<T: Element>(&self, bytes: &[u8], _mask: Option<&Mask>, out: &mut [T]) -> Result<()> {
         let mut r = ByteReader::new(bytes);
         let tolerance = r.f64()?;
         let offset = unzigzag64(r.varint()?);
@@ -131,7 +124,7 @@ impl Kernel for BoundLorenzo {
         if order != 1 && order != 2 {
             return Err(Error::corrupt(format!("expected differences of order 1 or 2, found {order}")));
         }
-        let step = Uniform::new::<T>(tolerance).step();
+        let lattice = Lattice::new::<T>(tolerance, offset);
         let mut codes = vec![0i32; out.len()];
         let mut dec = RansDecoder::new(r.rest(), CLASSES)?;
         let mut rows = Rows::new(&self.shape);
@@ -146,7 +139,7 @@ impl Kernel for BoundLorenzo {
         dec.finish()?;
         accumulate(&mut codes, &self.shape, axes, order);
         for (o, &c) in out.iter_mut().zip(&codes) {
-            *o = lattice(c, offset, step);
+            *o = lattice.value(c);
         }
         Ok(())
     }
@@ -197,12 +190,6 @@ impl BoundLorenzo {
         }
         best.1
     }
-}
-
-/// The value of a code.
-#[inline(always)]
-fn lattice<T: Element>(c: i32, offset: i64, step: f64) -> T {
-    T::from_f64(offset.wrapping_add(i64::from(c)) as f64 * step)
 }
 
 /// Magnitudes of the rows that contexts look back to: this one, and those of one plane before it.

@@ -116,7 +116,7 @@ impl Kernel for BoundPack {
         Ok(if inside && known { Claim::Bounded } else { Claim::Unchecked })
     }
 
-    fn decode<T: Element>(&self, bytes: &[u8], out: &mut [T]) -> Result<()> {
+    fn decode<T: Element>(&self, bytes: &[u8], _mask: Option<&Mask>, out: &mut [T]) -> Result<()> {
         let mut r = ByteReader::new(bytes);
         let step = Uniform::new::<T>(r.f64()?).step();
         let axes = r.u8()?;
@@ -399,18 +399,18 @@ mod tests {
         let mut bytes = Vec::new();
         codec.encode(&x, None, 0.3, &Term { abs: 0.3, rel: 0.0 }, &mut bytes).unwrap();
         let mut y = vec![0f32; x.len()];
-        codec.decode(&bytes, &mut y).unwrap();
+        codec.decode(&bytes, None, &mut y).unwrap();
         assert!(x.iter().zip(&y).all(|(a, b)| (a - b).abs() <= 0.3));
         for cut in 0..bytes.len() {
-            assert!(codec.decode(&bytes[..cut], &mut y).is_err());
+            assert!(codec.decode(&bytes[..cut], None, &mut y).is_err());
         }
         for at in 0..bytes.len().min(300) {
             let mut bad = bytes.clone();
             bad[at] ^= 1 << (at % 8);
-            let _ = codec.decode(&bad, &mut y);
+            let _ = codec.decode(&bad, None, &mut y);
         }
         for b in 0..=255 {
-            let _ = codec.decode(&[b; 90], &mut y);
+            let _ = codec.decode(&[b; 90], None, &mut y);
         }
     }
 }
