@@ -18,7 +18,7 @@ pub enum Tier {
     /// Good ratios at good speed.
     #[default]
     Balanced,
-    /// Every candidate on every block, the smallest kept.
+    /// Every candidate that comes close on samples is tried on every block, the smallest kept.
     Best,
 }
 
@@ -38,15 +38,21 @@ impl FromStr for Tier {
 const SAMPLE: usize = 1 << 16;
 const SAMPLES: usize = 4;
 
-/// The chains for one array. With [`Tier::Best`] all candidates are returned, and each block takes the smallest; else the
-/// one that is smallest on samples.
+/// With [`Tier::Best`], what is larger than the smallest by more than this on samples is not tried further: methods that learn do better on a
+/// whole block, but not by more.
+const CLOSE: f64 = 1.08;
+
+/// The chains for one array: the one that is smallest on samples. With [`Tier::Best`] all that come close are returned, and
+/// each block takes the smallest; for a small array all of them.
 pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>> {
     let names = candidates(source.dtype(), plan, tier);
     let chains = names.iter().map(|n| Chain::parse(n)).collect::<Result<Vec<_>>>()?;
-    if chains.len() <= 1 || tier == Tier::Best || source.shape().is_empty() {
+    let shape = source.shape();
+    let is_small = shape.len() <= 2 * SAMPLE * SAMPLES;
+    if chains.len() <= 1 || shape.is_empty() || tier == Tier::Best && is_small {
         return Ok(chains);
     }
-    let regions = samples(&source.shape())?;
+    let regions = samples(&shape)?;
     let sizes = chains.par_iter().map(|c| {
         let mut total = 0;
         for region in &regions {
@@ -72,8 +78,10 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
         Ok(total)
     });
     let sizes = sizes.collect::<Result<Vec<u64>>>()?;
-    let best = sizes.iter().enumerate().min_by_key(|(_, &s)| s).map_or(0, |(i, _)| i);
-    Ok(chains.into_iter().nth(best).into_iter().collect())
+    let smallest = sizes.iter().copied().min().unwrap_or(0);
+    let limit = if tier == Tier::Best { (smallest as f64 * CLOSE) as u64 } else { smallest };
+    let close = chains.into_iter().zip(sizes).filter(|(_, size)| *size <= limit).map(|(c, _)| c);
+    Ok(if tier == Tier::Best { close.collect() } else { close.take(1).collect() })
 }
 
 /// Chains worth trying, as text; those this build does not have are left out.
@@ -83,7 +91,9 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
         match tier {
             Tier::Fast => vec!["shuffle+lz4".into()],
             Tier::Balanced => vec!["pco".into(), "shuffle+zstd".into(), "zstd".into()],
-            Tier::Best => ["pco", "shuffle+zstd:level=12", "zstd:level=12", "lorenzo"].map(String::from).to_vec(),
+            Tier::Best => {
+                ["pco", "shuffle+zstd:level=12", "zstd:level=12", "lorenzo", "lpc"].map(String::from).to_vec()
+            }
         }
     } else if hint.rel > 0.0 {
         // A relative tolerance becomes an absolute one in the logarithm. Below the scale the map is linear.
@@ -95,12 +105,14 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
         };
         match tier {
             Tier::Fast => vec![log("pack")],
-            _ => ["interp", "lorenzo", "dwt"].map(log).to_vec(),
+            Tier::Balanced => ["interp", "lorenzo", "dwt"].map(log).to_vec(),
+            Tier::Best => ["lpc", "dwt", "interp", "lorenzo"].map(log).to_vec(),
         }
     } else {
         match tier {
             Tier::Fast => vec!["pack".into()],
-            _ => ["interp", "dwt", "lorenzo"].map(String::from).to_vec(),
+            Tier::Balanced => ["interp", "dwt", "lorenzo"].map(String::from).to_vec(),
+            Tier::Best => ["lpc", "dwt", "dct", "interp", "lorenzo"].map(String::from).to_vec(),
         }
     };
     let known = |n: &String| n.split('+').all(|s| registry::find(s.split(':').next().unwrap_or(s)).is_ok());

@@ -2,9 +2,11 @@
 
 mod bit;
 mod byte;
+mod widest;
 
 pub use bit::{BitReader, BitWriter};
 pub use byte::{put_section, put_varint, unzigzag, unzigzag64, zigzag, zigzag64, ByteReader};
+pub use widest::{widest, Work};
 
 /// CRC32C (Castagnoli, reflected, initial value and final xor `0xFFFF_FFFF`) of `bytes`, as in RFC 3720.
 pub fn crc32c(bytes: &[u8]) -> u32 {

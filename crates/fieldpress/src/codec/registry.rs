@@ -47,6 +47,7 @@ pub struct Entry {
 pub static REGISTRY: &[&Entry] = &[
     &c::interp::ENTRY,
     &c::lorenzo::ENTRY,
+    &c::lpc::ENTRY,
     &c::dwt::ENTRY,
     &c::dct::ENTRY,
     &c::pack::ENTRY,

@@ -8,6 +8,7 @@ pub mod dwt;
 pub mod interp;
 pub mod log;
 pub mod lorenzo;
+pub mod lpc;
 pub mod lz4;
 pub mod pack;
 pub mod pco;

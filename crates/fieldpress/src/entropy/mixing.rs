@@ -11,8 +11,8 @@
 //! | what | decisions |
 //! |---|---|
 //! | zero | `v == 0`; true ends the value; mixed, node 0 |
-//! | sign | `v < 0`: one direct bit |
-//! | exponent `e = floor(log2 abs(v))` | for `k` = 0, 1, ...: `e > k`, up to the first false or `k` = 31; `k <= 14` mixed, node `k + 1`; others one plain model each |
+//! | sign | `v < 0`: one direct bit; for values that are known to lean, mixed, node 15 |
+//! | exponent `e = floor(log2 abs(v))` | for `k` = 0, 1, ...: `e > k`, up to the first false or `k` = 31; `k <= 13` mixed, node `k + 1`; others one plain model each |
 //! | highest mantissa bits, for `e <= 20` | the `min(e, 2)` bits below the leading one, highest first; plain models chosen by `e`, the bits before, and whether the selector is below half |
 //! | other mantissa bits | direct bits |
 //!
@@ -31,8 +31,10 @@ use crate::error::{Error, Result};
 
 /// Models that are mixed.
 pub const MODELS: usize = 4;
-/// Mixed decisions of a value: zero, and the first exponents.
+/// Mixed decisions of a value: zero, the first exponents, and the sign.
 const NODES: usize = 16;
+/// The node of the sign.
+const SIGN: usize = NODES - 1;
 /// Largest exponent whose mantissa is modelled.
 const MODELLED: usize = 20;
 const RATE: f32 = 0.006;
@@ -139,6 +141,21 @@ impl MixedModel {
     /// encoder wrote.
     #[inline(always)]
     pub fn code<D: Decisions>(&mut self, io: &mut D, v: i32, context: [usize; MODELS], selector: usize) -> i32 {
+        self.code_with::<D, false>(io, v, context, selector)
+    }
+    /// As [`MixedModel::code`], for values whose sign the contexts know something of.
+    #[inline(always)]
+    pub fn code_leaning<D: Decisions>(&mut self, io: &mut D, v: i32, context: [usize; MODELS], selector: usize) -> i32 {
+        self.code_with::<D, true>(io, v, context, selector)
+    }
+    #[inline(always)]
+    fn code_with<D: Decisions, const LEANING: bool>(
+        &mut self,
+        io: &mut D,
+        v: i32,
+        context: [usize; MODELS],
+        selector: usize,
+    ) -> i32 {
         let MixedModel { models, weights, exponent, mantissa, tables } = self;
         let [m0, m1, m2, m3] = models;
         let half = usize::from(selector * 2 >= weights.len());
@@ -152,13 +169,13 @@ impl MixedModel {
         }
         let magnitude = v.unsigned_abs();
         let true_exponent = 31 - (magnitude | 1).leading_zeros();
-        let negative = io.direct(u64::from(v < 0), 1) != 0;
+        let negative = if LEANING { nodes.decide(io, SIGN, v < 0) } else { io.direct(u64::from(v < 0), 1) != 0 };
         let mut e = 0;
         while e < 31 {
             let more = true_exponent > e;
-            let more = match nodes.models[0].get(e as usize + 1) {
-                Some(_) => nodes.decide(io, e as usize + 1, more),
-                None => io.learn(&mut exponent[e as usize & 31], more),
+            let more = match e as usize + 1 {
+                node if node < SIGN => nodes.decide(io, node, more),
+                _ => io.learn(&mut exponent[e as usize & 31], more),
             };
             if !more {
                 break;

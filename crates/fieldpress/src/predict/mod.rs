@@ -1,5 +1,7 @@
 //! L1: predictors. They know nothing of bounds or bytes.
 
 pub mod interpolation;
+pub mod least_squares;
+pub mod local;
 pub mod lorenzo;
 pub mod magnitude;
