@@ -192,7 +192,7 @@ mod tests {
 
     fn field() -> Vec<f32> {
         (0..6 * 20 * 50)
-            .map(|i| ((i % 50) as f32 * 0.2).sin() + (i / 50) as f32 * 0.01 + (i * 7919 % 101) as f32 * 1e-3)
+            .map(|i| libm::sinf((i % 50) as f32 * 0.2) + (i / 50) as f32 * 0.01 + (i * 7919 % 101) as f32 * 1e-3)
             .collect()
     }
     fn encoded(x: &[f32], tolerance: f64) -> (BoundLpc, Vec<u8>, Claim) {

@@ -46,13 +46,8 @@
 //! `v''` left of that, the spread the range of the three values above (left, middle, right) and the three before, both cast to `f32`.
 
 use super::least_squares::{gather, solve, Lanes, EIGHT, SUMS, TAPS};
+use super::planes::{eight_of, Planes};
 use crate::array::Shape;
-
-/// Room left of a row, right of it, above a plane and below it.
-const LEFT: usize = TAPS + 2;
-const RIGHT: usize = EIGHT + 4;
-const ABOVE: usize = 4;
-const BELOW: usize = 2;
 
 /// A neighbour: planes back, rows down, values to the right.
 type Tap = (usize, isize, isize);
@@ -111,12 +106,8 @@ pub struct LocalPredictor {
     planes: usize,
     rows: usize,
     length: usize,
-    /// Values from one row to the next, room included.
-    stride: usize,
-    /// Values of this plane, of the one before, and so on.
-    values: Vec<Vec<f64>>,
-    /// Errors of this plane and the one before.
-    errors: Vec<Vec<f32>>,
+    values: Planes<f64>,
+    errors: Planes<f32>,
     /// Values in a stretch, and stretches in a row.
     stretch: usize,
     stretches: usize,
@@ -205,13 +196,6 @@ struct Eight {
     depth: [f32; EIGHT],
 }
 
-/// Eight values from `o` of a plane, which has room for them.
-#[inline(always)]
-fn eight_of<T: Copy>(plane: &[T], o: usize) -> [T; EIGHT] {
-    let part = &plane[o..o + EIGHT];
-    std::array::from_fn(|k| part[k])
-}
-
 impl LocalPredictor {
     /// For arrays of `shape`, none of whose extents is 0.
     pub fn new(shape: &Shape) -> LocalPredictor {
@@ -229,17 +213,16 @@ impl LocalPredictor {
         }
         let deep = planes > 1;
         let cells = vec![0.0; if deep { rows.div_ceil(cell) * SUMS * across } else { 0 }];
-        let stride = LEFT + length + RIGHT;
-        let size = (ABOVE + rows + BELOW) * stride;
+        let values = Planes::new(if deep { 3 } else { 1 }, rows, length);
+        let stride = values.stride();
         let flat = if rows > 1 { History::new(&FLAT, stride, stretches) } else { History::new(&LINE, stride, 0) };
         LocalPredictor {
             slabs,
             planes,
             rows,
             length,
-            stride,
-            values: vec![vec![0.0; size]; if deep { 3 } else { 1 }],
-            errors: vec![vec![0.0; size]; if deep { 2 } else { 1 }],
+            values,
+            errors: Planes::new(if deep { 2 } else { 1 }, rows, length),
             stretch,
             stretches,
             cell,
@@ -254,25 +237,20 @@ impl LocalPredictor {
     pub fn visit(&mut self, mut code: impl FnMut(usize, &Guess) -> Option<i32>) {
         let mut at = 0;
         for plane in 0..self.slabs * self.planes {
-            let deep = !plane.is_multiple_of(self.planes);
-            self.values.rotate_right(1);
-            self.errors.rotate_right(1);
-            self.begin_plane(deep);
-            if plane % self.planes == 1 {
-                // There is no second plane before; the first stands in for it.
-                let (new, old) = self.values.split_at_mut(2);
-                if let (Some(from), Some(to)) = (new.last(), old.first_mut()) {
-                    to.copy_from_slice(from);
-                }
-            }
+            let number = plane % self.planes;
+            let deep = number > 0;
+            self.values.next_plane(number);
+            self.errors.next_plane(number);
             for y in 0..self.rows {
-                self.begin_row(y);
+                self.values.begin_row(y);
+                self.errors.begin_row(y);
                 for group in 0..self.stretches.div_ceil(EIGHT) {
                     self.one_group(deep, y, group, at, &mut code);
                 }
                 self.history[usize::from(deep)].begun = true;
                 at += self.length;
-                self.end_row(y);
+                self.values.end_row(y);
+                self.errors.end_row(y);
             }
             if deep {
                 for (old, new) in self.cells.iter_mut().zip(&mut self.next_cells) {
@@ -285,44 +263,6 @@ impl LocalPredictor {
     /// Cells side by side, with room for a last group.
     fn across(&self) -> usize {
         self.stretches.next_multiple_of(EIGHT)
-    }
-    fn row(&self, y: usize) -> usize {
-        (ABOVE + y) * self.stride + LEFT
-    }
-    fn begin_plane(&mut self, deep: bool) {
-        let (stride, first) = (self.stride, ABOVE * self.stride);
-        fn above<T: Copy + Default>(planes: &mut [Vec<T>], deep: bool, stride: usize, first: usize) {
-            if let Some((now, before)) = planes.split_first_mut() {
-                for row in now[..first].chunks_exact_mut(stride) {
-                    match before.first() {
-                        Some(b) if deep => row.copy_from_slice(&b[first..first + stride]),
-                        _ => row.fill(T::default()),
-                    }
-                }
-            }
-        }
-        above(&mut self.values, deep, stride, first);
-        above(&mut self.errors, deep, stride, first);
-    }
-    fn begin_row(&mut self, y: usize) {
-        let row = self.row(y);
-        let up = row - self.stride;
-        let (v, e) = (self.values[0][up], self.errors[0][up]);
-        self.values[0][row - LEFT..row].fill(v);
-        self.errors[0][row - LEFT..row].fill(e);
-    }
-    fn end_row(&mut self, y: usize) {
-        let (row, stride, length) = (self.row(y), self.stride, self.length);
-        let (v, e) = (self.values[0][row + length - 1], self.errors[0][row + length - 1]);
-        self.values[0][row + length..row + length + RIGHT].fill(v);
-        self.errors[0][row + length..row + length + RIGHT].fill(e);
-        if y + 1 == self.rows {
-            let last = row - LEFT;
-            for k in 1..=BELOW {
-                self.values[0].copy_within(last..last + stride, last + k * stride);
-                self.errors[0].copy_within(last..last + stride, last + k * stride);
-            }
-        }
     }
     /// Solves the weights of a group anew and returns where they are.
     #[inline(always)]
@@ -396,7 +336,7 @@ impl LocalPredictor {
         sums: &mut [f64; SUMS],
         code: &mut impl FnMut(usize, &Guess) -> Option<i32>,
     ) {
-        let row = self.row(y);
+        let (row, stride) = (self.values.row(y), self.values.stride());
         let h = &self.history[usize::from(deep)];
         let (places, own) = (h.places, h.own);
         let first = stretch * self.stretch;
@@ -406,23 +346,23 @@ impl LocalPredictor {
             let o = row + from;
             let eight = self.eight(deep, o, &places[own..], &weights[own..]);
             let mut count = [0.0; EIGHT];
-            for k in 0..n {
+            for (k, count) in count[..n].iter_mut().enumerate() {
                 let o = o + k;
-                let now = &self.values[0];
+                let now = self.values.back(0);
                 let x = now[o - 1];
                 let mut value = eight.sum[k];
                 for (d, w) in weights[..own].iter().enumerate() {
                     value += w * now[o - 2 - d];
                 }
                 value += (1.0 - total) * x;
-                let errors = &self.errors[0];
-                let (left, above) = (errors[o - 1], errors[o - self.stride]);
+                let errors = self.errors.back(0);
+                let (left, above) = (errors[o - 1], errors[o - stride]);
                 let sum = eight.error[k] + 2.0 * left + errors[o - 2];
                 let error = sum * if deep { 1.0 / 11.0 } else { 1.0 / 7.0 };
                 let high = eight.high[k].max(x).max(now[o - 2]).max(now[o - 3]);
                 let low = eight.low[k].min(x).min(now[o - 2]).min(now[o - 3]);
-                let corner = x + now[o - self.stride] - now[o - self.stride - 1];
-                let behind = if deep { self.errors[1][o] } else { errors[o - 2] };
+                let corner = x + now[o - stride] - now[o - stride - 1];
+                let behind = if deep { self.errors.back(1)[o] } else { errors[o - 2] };
                 let guess = Guess {
                     value,
                     error,
@@ -434,14 +374,14 @@ impl LocalPredictor {
                 match code(at + from + k, &guess) {
                     Some(v) => {
                         let v = f64::from(v);
-                        self.values[0][o] = v;
-                        self.errors[0][o] = (v - value).abs().min(1e6) as f32;
+                        self.values.set(o, v);
+                        self.errors.set(o, (v - value).abs().min(1e6) as f32);
                         let e = f64::from(error);
-                        count[k] = 1.0 / (e * e + 0.5);
+                        *count = 1.0 / (e * e + 0.5);
                     }
                     None => {
-                        self.values[0][o] = x;
-                        self.errors[0][o] = error;
+                        self.values.set(o, x);
+                        self.errors.set(o, error);
                     }
                 }
             }
@@ -453,22 +393,23 @@ impl LocalPredictor {
     fn eight(&self, deep: bool, o: usize, places: &[Place], weights: &[f64]) -> Eight {
         let mut sum = [0.0; EIGHT];
         for (&(plane, distance), w) in places.iter().zip(weights) {
-            let v = eight_of(&self.values[plane], o.wrapping_add_signed(distance));
+            let v = eight_of(self.values.back(plane), o.wrapping_add_signed(distance));
             for (s, v) in sum.iter_mut().zip(&v) {
                 *s += w * v;
             }
         }
-        let up = o - self.stride;
-        let now = &self.values[0];
+        let stride = self.values.stride();
+        let up = o - stride;
+        let now = self.values.back(0);
         let [a, b, c] = [up - 1, up, up + 1].map(|o| eight_of(now, o));
         let high = std::array::from_fn(|k| a[k].max(b[k]).max(c[k]));
         let low = std::array::from_fn(|k| a[k].min(b[k]).min(c[k]));
-        let [ea, eb, ec] = [up - 1, up, up + 1].map(|o| eight_of(&self.errors[0], o));
+        let [ea, eb, ec] = [up - 1, up, up + 1].map(|o| eight_of(self.errors.back(0), o));
         let mut error: [f32; EIGHT] = std::array::from_fn(|k| 2.0 * eb[k] + (ea[k] + ec[k]));
         let mut depth = std::array::from_fn(|k| 0.5 * (ea[k] + ec[k]));
         if deep {
-            let e = &self.errors[1];
-            let at = [o, o - 1, o + 1, o - self.stride, o + self.stride];
+            let e = self.errors.back(1);
+            let at = [o, o - 1, o + 1, o - stride, o + stride];
             let [m, l, r, u, d] = at.map(|o| eight_of(e, o));
             for k in 0..EIGHT {
                 let around = (l[k] + r[k]) + (u[k] + d[k]);
@@ -482,14 +423,14 @@ impl LocalPredictor {
     #[inline(always)]
     fn samples(&self, o: usize, places: &[Place; TAPS]) -> ([[f64; TAPS]; EIGHT], [f64; EIGHT]) {
         let mut known = [[0.0; TAPS]; EIGHT];
-        let before = eight_of(&self.values[0], o - 1);
+        let before = eight_of(self.values.back(0), o - 1);
         for (t, &(plane, distance)) in places.iter().enumerate() {
-            let v = eight_of(&self.values[plane], o.wrapping_add_signed(distance));
+            let v = eight_of(self.values.back(plane), o.wrapping_add_signed(distance));
             for (row, (v, b)) in known.iter_mut().zip(v.iter().zip(&before)) {
                 row[t] = v - b;
             }
         }
-        let now = eight_of(&self.values[0], o);
+        let now = eight_of(self.values.back(0), o);
         let target = std::array::from_fn(|k| now[k] - before[k]);
         (known, target)
     }

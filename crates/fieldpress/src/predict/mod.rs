@@ -5,3 +5,4 @@ pub mod least_squares;
 pub mod local;
 pub mod lorenzo;
 pub mod magnitude;
+mod planes;

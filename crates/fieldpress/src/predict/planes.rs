@@ -1,0 +1,86 @@
+//! The last planes of a field with room around them, so that neighbours beyond its edges can be read like others.
+
+use super::least_squares::{EIGHT, TAPS};
+
+/// Room left of a row, right of it, above a plane and below it.
+const LEFT: usize = TAPS + 2;
+const RIGHT: usize = EIGHT + 4;
+const ABOVE: usize = 4;
+const BELOW: usize = 2;
+
+/// This plane, the one before, and so on. What lies around a plane is as [`super::local`] says.
+#[derive(Debug)]
+pub(super) struct Planes<T> {
+    planes: Vec<Vec<T>>,
+    rows: usize,
+    length: usize,
+    stride: usize,
+}
+
+impl<T: Copy + Default> Planes<T> {
+    /// Room for the last `count` planes of so many `rows` of a `length`.
+    pub(super) fn new(count: usize, rows: usize, length: usize) -> Self {
+        let stride = LEFT + length + RIGHT;
+        Planes { planes: vec![vec![T::default(); (ABOVE + rows + BELOW) * stride]; count], rows, length, stride }
+    }
+    /// Values from one row to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+    /// Where row `y` begins.
+    pub(super) fn row(&self, y: usize) -> usize {
+        (ABOVE + y) * self.stride + LEFT
+    }
+    /// The plane so many planes `back`.
+    #[inline(always)]
+    pub(super) fn back(&self, back: usize) -> &[T] {
+        &self.planes[back]
+    }
+    /// Sets a value of this plane.
+    #[inline(always)]
+    pub(super) fn set(&mut self, at: usize, v: T) {
+        self.planes[0][at] = v;
+    }
+    /// Goes on to plane `number` of a slab.
+    pub(super) fn next_plane(&mut self, number: usize) {
+        self.planes.rotate_right(1);
+        let (first, stride) = (ABOVE * self.stride, self.stride);
+        if let Some((now, before)) = self.planes.split_first_mut() {
+            for row in now[..first].chunks_exact_mut(stride) {
+                match before.first() {
+                    Some(b) if number > 0 => row.copy_from_slice(&b[first..first + stride]),
+                    _ => row.fill(T::default()),
+                }
+            }
+            if let (1, [one, two, ..]) = (number, before) {
+                two.copy_from_slice(one);
+            }
+        }
+    }
+    /// Before the first value of row `y` of this plane.
+    pub(super) fn begin_row(&mut self, y: usize) {
+        let row = self.row(y);
+        let now = &mut self.planes[0];
+        let v = now[row - self.stride];
+        now[row - LEFT..row].fill(v);
+    }
+    /// After the last value of row `y` of this plane.
+    pub(super) fn end_row(&mut self, y: usize) {
+        let (row, stride, end) = (self.row(y), self.stride, self.row(y) + self.length);
+        let now = &mut self.planes[0];
+        let v = now[end - 1];
+        now[end..end + RIGHT].fill(v);
+        if y + 1 == self.rows {
+            for k in 1..=BELOW {
+                now.copy_within(row - LEFT..row - LEFT + stride, row - LEFT + k * stride);
+            }
+        }
+    }
+}
+
+/// Eight values from `at` of a plane, which has room for them.
+#[inline(always)]
+pub(super) fn eight_of<T: Copy>(plane: &[T], at: usize) -> [T; EIGHT] {
+    let part = &plane[at..at + EIGHT];
+    std::array::from_fn(|k| part[k])
+}
