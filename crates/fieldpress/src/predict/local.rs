@@ -27,7 +27,7 @@
 //! `sum(w_t n_t)` over those of other rows, plus each `w_t n_t` of the row itself, plus `(1 - sum(w_t)) x`. Should the sum of the weights
 //! not be finite, all are taken as 0.
 //!
-//! Weights are solved before each group (see [`super::least_squares`]), from where they were for the stretch in the row before, at first 0. The sums
+//! Weights are solved before each group, but in rows of fewer than 32 values after the first only when the number of the row is a multiple of `floor(32 / values)` (see [`super::least_squares`]), from where they were for the stretch in the row before, at first 0. The sums
 //! they come from are: in the first row that is flat or deep, for all stretches of the group, those of the stretches so far, which are
 //! faded by 0.95 before each is added, and weights start from those of the group before; later `r + (l + r') / 2` with the sums `r` of the stretch and `l`, `r'`
 //! of those to its left and right, if any; for deep ones plus `c * (2 / rows)` with the sums `c` of the cell and the rows of a cell.
@@ -306,7 +306,10 @@ impl LocalPredictor {
         at: usize,
         code: &mut impl FnMut(usize, &Guess) -> Option<i32>,
     ) {
-        let solved = self.solve(deep, y, group);
+        // In short rows it would take more time than all else.
+        let often = (32 / self.length).max(1);
+        let old = self.history[usize::from(deep)].begun && !y.is_multiple_of(often);
+        let solved = if old { group } else { self.solve(deep, y, group) };
         let first = group * EIGHT;
         let n = (self.stretches - first).min(EIGHT);
         let mut sums = [[0.0; SUMS]; EIGHT];
@@ -468,7 +471,7 @@ mod tests {
 
     #[test]
     fn every_point_is_visited_in_order_with_the_same_guess_on_any_processor() {
-        let shapes: [&[usize]; 12] = [
+        let shapes: [&[usize]; 13] = [
             &[],
             &[1],
             &[7],
@@ -481,6 +484,7 @@ mod tests {
             &[2, 3, 4, 5],
             &[3, 600, 8],
             &[2, 9000],
+            &[300, 3],
         ];
         for shape in shapes {
             let n: usize = shape.iter().product();
