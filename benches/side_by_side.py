@@ -135,7 +135,8 @@ def main():
     mean = " | ".join(f"**{np.exp(np.mean(logs[n])):.4g}**" for n in names)
     print(f"| geometric mean | | {mean} |\n")
     for rel, g in gains.items():
-        print(f"At {rel}, the best of ours over the best of these peers: {np.exp(np.mean(g)):.3f} in the geometric mean, at least {np.exp(min(g)):.3f}.")
+        mean, least = np.exp(np.mean(g)), np.exp(min(g))
+        print(f"At {rel}, the best of ours over the best of these peers: {mean:.3f} in the geometric mean, at least {least:.3f}.")
     print()
     print("MB/s, compress/decompress:\n")
     print(head, *speeds, sep="\n")

@@ -87,7 +87,7 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
 /// Chains worth trying, as text; those this build does not have are left out.
 fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
     let hint = plan.hint;
-    let names: Vec<String> = if hint.is_exact() || (!dtype.is_float() && hint.rel == 0.0 && hint.abs < 1.0) {
+    let mut names: Vec<String> = if hint.is_exact() || (!dtype.is_float() && hint.rel == 0.0 && hint.abs < 1.0) {
         match tier {
             Tier::Fast => vec!["shuffle+lz4".into()],
             Tier::Balanced => vec!["pco".into(), "shuffle+zstd".into(), "zstd".into()],
@@ -115,6 +115,14 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
             Tier::Best => ["lpc", "dwt", "dct", "interp", "lorenzo"].map(String::from).to_vec(),
         }
     };
+    // Values that were unpacked from integers; others are refused after a look.
+    if dtype.is_float() && hint.rel == 0.0 {
+        match tier {
+            Tier::Fast => {}
+            Tier::Balanced => names.push("lattice+lorenzo".into()),
+            Tier::Best => names.push("lattice+lpc".into()),
+        }
+    }
     let known = |n: &String| n.split('+').all(|s| registry::find(s.split(':').next().unwrap_or(s)).is_ok());
     names.into_iter().filter(known).collect()
 }

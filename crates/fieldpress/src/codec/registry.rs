@@ -60,6 +60,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::spatial_delta::ENTRY,
     &c::difference::ENTRY,
     &c::transpose::ENTRY,
+    &c::lattice::ENTRY,
     &c::log::ENTRY,
     &c::asinh::ENTRY,
     &c::bitround::ENTRY,

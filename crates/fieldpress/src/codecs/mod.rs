@@ -6,6 +6,7 @@ pub mod dct;
 pub mod difference;
 pub mod dwt;
 pub mod interp;
+pub mod lattice;
 pub mod log;
 pub mod lorenzo;
 pub mod lpc;

@@ -1,18 +1,18 @@
 //! Weighted least squares in 24 unknowns: sums of products gathered from samples, and eight sets of weights solved at a time.
 //!
-//! Everything is additions, multiplications and divisions of `f64` in a fixed order, in loops over eight values that
-//! vectorise, so that encoder and decoder, on any platform, find the same weights.
+//! Everything is additions, multiplications and divisions of `f64` in a fixed order, in loops over eight values that vectorise, so
+//! that encoder and decoder, on any platform, find the same weights.
 //!
 //! # Format
 //!
-//! A sample has 24 known numbers `n_i`, a target `v` and a weight `g`. Eight samples at a time, in order, the last ones having weight 0 where there are fewer, are
-//! summed from 0 to `A_ij = sum((n_i g) n_j)` for `i <= j`, which is then added to the sums so far; `b_i` grows by `(n_i g) v` one sample after the
-//! other.
+//! A sample has 24 known numbers `n_i`, a target `v` and a weight `g`. Eight samples at a time, in order, the last ones having
+//! weight 0 where there are fewer, are summed from 0 to `A_ij = sum((n_i g) n_j)` for `i <= j`, which is then added to the sums so
+//! far; `b_i` grows by `(n_i g) v` one sample after the other.
 //!
-//! From sums `A`, `b` and weights `w`: `h = t (1e-3 / 24) + 1e-6` with the trace `t`; for each `i`, `d = 1e-7 (A_ii + h)`, `A_ii` grows by `d` and `b_i` by
-//! `d w_i`. For `i` = 0, 1, ... and each `k < i` in order, with `f = A_ki / p_k`: `A_ij = A_ij - f A_kj` for `j >= i`, `b_i = b_i - f b_k`;
-//! then `p_i = max(A_ii, d)` with the `d` of `i`, its reciprocal being rounded and multiplied in place of a division. Last for `k` = 23, 22, ...: `w_k = b_k / p_k` (likewise),
-//! and `b_i = b_i - A_ik w_k` for `i < k`.
+//! From sums `A`, `b` and weights `w`: `h = t (1e-3 / 24) + 1e-6` with the trace `t`; for each `i`, `d = 1e-7 (A_ii + h)`, `A_ii`
+//! grows by `d` and `b_i` by `d w_i`. For `i` = 0, 1, ... and each `k < i` in order, with `f = A_ki / p_k`: `A_ij = A_ij - f A_kj`
+//! for `j >= i`, `b_i = b_i - f b_k`; then `p_i = max(A_ii, d)` with the `d` of `i`, its reciprocal being rounded and multiplied in
+//! place of a division. Last for `k` = 23, 22, ...: `w_k = b_k / p_k` (likewise), and `b_i = b_i - A_ik w_k` for `i < k`.
 
 /// Unknowns.
 pub const TAPS: usize = 24;

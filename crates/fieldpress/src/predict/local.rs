@@ -1,8 +1,8 @@
 //! Linear prediction from the neighbours already known, with weights fitted where the value is.
 //!
-//! X. Li, M. T. Orchard, "Edge-directed prediction for lossless image compression", IEEE Transactions on Image Processing 10,
-//! 2001 (weights by least squares from a causal window), in three dimensions, with the sums of the window kept and faded per
-//! stretch of a row, so that a value costs a few hundred operations.
+//! X. Li, M. T. Orchard, "Edge-directed prediction for lossless image compression", IEEE Transactions on Image Processing 10, 2001
+//! (weights by least squares from a causal window), in three dimensions, with the sums of the window kept and faded per stretch of
+//! a row, so that a value costs a few hundred operations.
 //!
 //! # Format
 //!
@@ -10,12 +10,12 @@
 //!
 //! Axes of extent 1 are left out; the last three of the others are planes, rows and values, and what is before them is joined to
 //! slabs. The first plane of a slab is *flat*: it knows its own values alone. The others are *deep*: they know the two planes
-//! before them, the second of them being the first plane again where there is no other. Around a plane lie: to the left of a row the value above
-//! its first, to the right its last value; above a deep plane the first row of the plane before it, above a flat one zeros; below
-//! a plane its last row.
+//! before them, the second of them being the first plane again where there is no other. Around a plane lie: to the left of a row
+//! the value above its first, to the right its last value; above a deep plane the first row of the plane before it, above a flat
+//! one zeros; below a plane its last row.
 //!
-//! A row is cut into stretches of 8 values, or of the least multiple of 8 that leaves at most 1024 of them; when there is only one row, always
-//! of 8. Eight stretches of a row form a group.
+//! A row is cut into stretches of 8 values, or of the least multiple of 8 that leaves at most 1024 of them; when there is only one
+//! row, always of 8. Eight stretches of a row form a group.
 //!
 //! | neighbours, as planes back, rows down, values to the right | |
 //! |---|---|
@@ -23,27 +23,32 @@
 //! | flat | `(0, 0, -2)` to `-4`; `(0, -1, -3)` to `4`; `(0, -2, -3)` to `3`; `(0, -3, -2)` to `2`; `(0, -4, 0)` |
 //! | deep | `(0, 0, -2)`, `-3`; `(0, -1, -2)` to `2`; `(0, -2, -1)` to `1`; `(1, -2, 0)`; `(1, -1, -1)` to `1`; `(1, 0, -2)` to `2`; `(1, 1, -1)` to `1`; `(1, 2, 0)`; `(2, 0, 0)` |
 //!
-//! With `x` the value before a point and `n_t` its neighbours in that order, the prediction from weights `w_t` is
-//! `sum(w_t n_t)` over those of other rows, plus each `w_t n_t` of the row itself, plus `(1 - sum(w_t)) x`. Should the sum of the weights
-//! not be finite, all are taken as 0.
+//! With `x` the value before a point and `n_t` its neighbours in that order, the prediction from weights `w_t` is `sum(w_t n_t)`
+//! over those of other rows, plus each `w_t n_t` of the row itself, plus `(1 - sum(w_t)) x`. Should the sum of the weights not be
+//! finite, all are taken as 0.
 //!
-//! Weights are solved before each group, but in rows of fewer than 32 values after the first only when the number of the row is a multiple of `floor(32 / values)` (see [`super::least_squares`]), from where they were for the stretch in the row before, at first 0. The sums
-//! they come from are: in the first row that is flat or deep, for all stretches of the group, those of the stretches so far, which are
-//! faded by 0.95 before each is added, and weights start from those of the group before; later `r + (l + r') / 2` with the sums `r` of the stretch and `l`, `r'`
-//! of those to its left and right, if any; for deep ones plus `c * (2 / rows)` with the sums `c` of the cell and the rows of a cell.
+//! Weights are solved before each group, but in rows of fewer than 32 values after the first only when the number of the row is a
+//! multiple of `floor(32 / values)` (see [`super::least_squares`]), from where they were for the stretch in the row before, at
+//! first 0. The sums they come from are: in the first row that is flat or deep, for all stretches of the group, those of the
+//! stretches so far, which are faded by 0.95 before each is added, and weights start from those of the group before; later
+//! `r + (l + r') / 2` with the sums `r` of the stretch and `l`, `r'` of those to its left and right, if any; for deep ones plus
+//! `c * (2 / rows)` with the sums `c` of the cell and the rows of a cell.
 //!
-//! After a group the sums of each of its stretches are added to its `r`, faded by 0.8 first, and if deep to its cell. A cell is 4 rows of one stretch, or the
-//! least multiple of 4 by a power of two that leaves at most 2048 cells or one row of them. The cells used are those of the planes before:
-//! after a deep plane they are faded by 0.4 and those of the plane added. Flat and deep planes have sums of their own.
+//! After a group the sums of each of its stretches are added to its `r`, faded by 0.8 first, and if deep to its cell. A cell is 4
+//! rows of one stretch, or the least multiple of 4 by a power of two that leaves at most 2048 cells or one row of them. The cells
+//! used are those of the planes before: after a deep plane they are faded by 0.4 and those of the plane added. Flat and deep planes
+//! have sums of their own.
 //!
 //! In the sums of a stretch a point has the neighbours `n_t - x` and the target `v - x`, `v` being its value, and counts
 //! `1 / (e e + 0.5)`. Points that are not coded count 0, take the value `x`, and have the error `e`.
 //!
-//! The expected error `e` is in `f32`. With the errors `abs(v - p)` of points, at most 1e6, cast to `f32`, around a plane as values are: `a` before, `b` two before, `c` above,
-//! `d` and `d'` beside `c`, and in the plane before `m` at the place and `l`, `r`, `u`, `o` left, right, above and below it, `s = 2 c + (d + d')`; for deep ones then
-//! `s = s + (2 m + 0.5 ((l + r) + (u + o)))`; `e = ((s + 2 a) + b) k` with `k = 1/7`, for deep ones `1/11`. The depth is `0.5 (d + d')`, for deep ones
-//! `(2 m + ((l + r) + (u + o))) (1/6)`; near are `a`, `c` and `b`, or `m` for deep ones; the turn is the distance of the prediction from `x + v' - v''` with the values `v'` above and
-//! `v''` left of that, the spread the range of the three values above (left, middle, right) and the three before, both cast to `f32`.
+//! The expected error `e` is in `f32`. With the errors `abs(v - p)` of points, at most 1e6, cast to `f32`, around a plane as values
+//! are: `a` before, `b` two before, `c` above, `d` and `d'` beside `c`, and in the plane before `m` at the place and `l`, `r`, `u`,
+//! `o` left, right, above and below it, `s = 2 c + (d + d')`; for deep ones then `s = s + (2 m + 0.5 ((l + r) + (u + o)))`;
+//! `e = ((s + 2 a) + b) k` with `k = 1/7`, for deep ones `1/11`. The depth is `0.5 (d + d')`, for deep ones
+//! `(2 m + ((l + r) + (u + o))) (1/6)`; near are `a`, `c` and `b`, or `m` for deep ones; the turn is the distance of the prediction
+//! from `x + v' - v''` with the values `v'` above and `v''` left of that, the spread the range of the three values above (left,
+//! middle, right) and the three before, both cast to `f32`.
 
 use super::least_squares::{gather, solve, Lanes, EIGHT, SUMS, TAPS};
 use super::planes::{eight_of, Planes};
