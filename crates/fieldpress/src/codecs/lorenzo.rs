@@ -86,9 +86,7 @@ impl Kernel for BoundLorenzo {
         hint: &Term,
         out: &mut Vec<u8>,
     ) -> Result<Claim> {
-        let lattice = Lattice::around(tolerance, x).ok_or_else(|| {
-            Error::invalid(format!("expected a tolerance above 2^-27 of the range, found {tolerance:e}"))
-        })?;
+        let lattice = Lattice::around(tolerance, x)?;
         let mut codes = Vec::with_capacity(x.len());
         let mut bounded = true;
         for (i, &v) in x.iter().enumerate() {

@@ -82,16 +82,16 @@ impl Kernel for BoundLpc {
         out: &mut Vec<u8>,
     ) -> Result<Claim> {
         let tolerance = before_rounding(tolerance, x);
-        let lattice = Lattice::around(tolerance, x).ok_or_else(|| {
-            Error::invalid(format!("expected a tolerance above 2^-27 of the range, found {tolerance:e}"))
-        })?;
+        let lattice = Lattice::around(tolerance, x)?;
         out.extend_from_slice(&tolerance.to_le_bytes());
         put_varint(out, zigzag64(lattice.offset()));
         let masked = |i: usize| mask.is_some_and(|m| m.is_masked(i));
         let mut bounded = true;
         let mut coder = Coder::new(BinaryEncoder::new())?;
         if !x.is_empty() {
-            widest(Visit(LocalPredictor::new(&self.shape), |i: usize, guess: &Guess| {
+            // Another codec may do.
+            let predictor = LocalPredictor::new(&self.shape).map_err(|e| Error::invalid(e.message()))?;
+            widest(Visit(predictor, |i: usize, guess: &Guess| {
                 if masked(i) {
                     return None;
                 }
@@ -109,7 +109,7 @@ impl Kernel for BoundLpc {
         let lattice = Lattice::new::<T>(tolerance, unzigzag64(r.varint()?));
         let mut coder = Coder::new(BinaryDecoder::new(r.rest()))?;
         if !out.is_empty() {
-            widest(Visit(LocalPredictor::new(&self.shape), |i: usize, guess: &Guess| {
+            widest(Visit(LocalPredictor::new(&self.shape)?, |i: usize, guess: &Guess| {
                 if mask.is_some_and(|m| m.is_masked(i)) {
                     return None;
                 }

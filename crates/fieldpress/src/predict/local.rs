@@ -53,6 +53,12 @@
 use super::least_squares::{gather, solve, Lanes, EIGHT, SUMS, TAPS};
 use super::planes::{eight_of, Planes};
 use crate::array::Shape;
+use crate::error::{Error, Result};
+
+/// Neighbours lie at most so far to the left, but for those in one dimension.
+const LEFT: usize = 4;
+/// Values of planes with the room around them that are kept whatever their shape.
+const MOST_ROOM: usize = 1 << 26;
 
 /// A neighbour: planes back, rows down, values to the right.
 type Tap = (usize, isize, isize);
@@ -202,8 +208,9 @@ struct Eight {
 }
 
 impl LocalPredictor {
-    /// For arrays of `shape`, none of whose extents is 0.
-    pub fn new(shape: &Shape) -> LocalPredictor {
+    /// For arrays of `shape`, none of whose extents is 0. Errors: `LimitExceeded` for large arrays of rows so short that the room
+    /// around them would take many times what they take themselves.
+    pub fn new(shape: &Shape) -> Result<LocalPredictor> {
         let mut extents: Vec<usize> = shape.iter().copied().filter(|&d| d > 1).collect();
         let length = extents.pop().unwrap_or(1);
         let rows = extents.pop().unwrap_or(1);
@@ -218,23 +225,31 @@ impl LocalPredictor {
         }
         let deep = planes > 1;
         let cells = vec![0.0; if deep { rows.div_ceil(cell) * SUMS * across } else { 0 }];
-        let values = Planes::new(if deep { 3 } else { 1 }, rows, length);
+        let left = if rows > 1 { LEFT } else { TAPS + 2 };
+        let count = if deep { 3 } else { 1 };
+        let room = Planes::<f64>::room(count, rows, length, left);
+        if room > MOST_ROOM && room / 2 > shape.len() {
+            return Err(Error::limit(format!(
+                "expected longer rows, or at most {MOST_ROOM} values with the room around them, found {room}"
+            )));
+        }
+        let values = Planes::new(count, rows, length, left);
         let stride = values.stride();
         let flat = if rows > 1 { History::new(&FLAT, stride, stretches) } else { History::new(&LINE, stride, 0) };
-        LocalPredictor {
+        Ok(LocalPredictor {
             slabs,
             planes,
             rows,
             length,
             values,
-            errors: Planes::new(if deep { 2 } else { 1 }, rows, length),
+            errors: Planes::new(count.min(2), rows, length, left),
             stretch,
             stretches,
             cell,
             next_cells: cells.clone(),
             cells,
             history: [flat, History::new(&DEEP, stride, if deep { stretches } else { 0 })],
-        }
+        })
     }
     /// Visits all points in C order. `code` is told the index of a point and what is expected of its value, and returns the
     /// value; `None` where it is not coded.
@@ -456,7 +471,7 @@ mod tests {
         #[inline(always)]
         fn run(self) -> Vec<Guess> {
             let mut all = Vec::new();
-            LocalPredictor::new(&Shape::new(self.0).unwrap()).visit(|i, g| {
+            LocalPredictor::new(&Shape::new(self.0).unwrap()).unwrap().visit(|i, g| {
                 assert_eq!(i, all.len());
                 all.push(*g);
                 self.1(i)
@@ -500,6 +515,16 @@ mod tests {
                 assert!(a.value.is_finite() && a.value.to_bits() == b.value.to_bits(), "{shape:?}: {a:?} {b:?}");
                 assert!(format!("{a:?}") == format!("{b:?}"));
             }
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_by_that_of_the_values() {
+        let new = |d: &[usize]| LocalPredictor::new(&Shape::new(d).unwrap()).map(drop);
+        // Rows of two values, in a block such as is cut by default, and in one that a hostile archive may claim.
+        assert!(new(&[1 << 20, 2]).is_ok());
+        for shape in [&[1 << 26, 2][..], &[2, 1 << 25, 2]] {
+            assert_eq!(new(shape).unwrap_err().kind(), crate::error::ErrorKind::LimitExceeded);
         }
     }
 

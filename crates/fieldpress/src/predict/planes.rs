@@ -1,9 +1,8 @@
 //! The last planes of a field with room around them, so that neighbours beyond its edges can be read like others.
 
-use super::least_squares::{EIGHT, TAPS};
+use super::least_squares::EIGHT;
 
-/// Room left of a row, right of it, above a plane and below it.
-const LEFT: usize = TAPS + 2;
+/// Room right of a row, above a plane and below it.
 const RIGHT: usize = EIGHT + 4;
 const ABOVE: usize = 4;
 const BELOW: usize = 2;
@@ -14,14 +13,21 @@ pub(super) struct Planes<T> {
     planes: Vec<Vec<T>>,
     rows: usize,
     length: usize,
+    left: usize,
     stride: usize,
 }
 
 impl<T: Copy + Default> Planes<T> {
-    /// Room for the last `count` planes of so many `rows` of a `length`.
-    pub(super) fn new(count: usize, rows: usize, length: usize) -> Self {
-        let stride = LEFT + length + RIGHT;
-        Planes { planes: vec![vec![T::default(); (ABOVE + rows + BELOW) * stride]; count], rows, length, stride }
+    /// Room for the last `count` planes of so many `rows` of a `length`, and for so many values to the `left` of a row.
+    pub(super) fn new(count: usize, rows: usize, length: usize, left: usize) -> Self {
+        let stride = left + length + RIGHT;
+        let plane = vec![T::default(); (ABOVE + rows + BELOW) * stride];
+        Planes { planes: vec![plane; count], rows, length, left, stride }
+    }
+    /// How many values that takes.
+    pub(super) fn room(count: usize, rows: usize, length: usize, left: usize) -> usize {
+        let stride = left.saturating_add(length).saturating_add(RIGHT);
+        rows.saturating_add(ABOVE + BELOW).saturating_mul(stride).saturating_mul(count)
     }
     /// Values from one row to the next.
     pub(super) fn stride(&self) -> usize {
@@ -29,7 +35,7 @@ impl<T: Copy + Default> Planes<T> {
     }
     /// Where row `y` begins.
     pub(super) fn row(&self, y: usize) -> usize {
-        (ABOVE + y) * self.stride + LEFT
+        (ABOVE + y) * self.stride + self.left
     }
     /// The plane so many planes `back`.
     #[inline(always)]
@@ -59,20 +65,20 @@ impl<T: Copy + Default> Planes<T> {
     }
     /// Before the first value of row `y` of this plane.
     pub(super) fn begin_row(&mut self, y: usize) {
-        let row = self.row(y);
+        let (row, left) = (self.row(y), self.left);
         let now = &mut self.planes[0];
         let v = now[row - self.stride];
-        now[row - LEFT..row].fill(v);
+        now[row - left..row].fill(v);
     }
     /// After the last value of row `y` of this plane.
     pub(super) fn end_row(&mut self, y: usize) {
-        let (row, stride, end) = (self.row(y), self.stride, self.row(y) + self.length);
+        let (first, stride, end) = (self.row(y) - self.left, self.stride, self.row(y) + self.length);
         let now = &mut self.planes[0];
         let v = now[end - 1];
         now[end..end + RIGHT].fill(v);
         if y + 1 == self.rows {
             for k in 1..=BELOW {
-                now.copy_within(row - LEFT..row - LEFT + stride, row - LEFT + k * stride);
+                now.copy_within(first..first + stride, first + k * stride);
             }
         }
     }
