@@ -3,9 +3,10 @@
 
 use super::contract::{Block, BlockCodec, Claim, Site};
 use crate::array::{Buffer, Element, Mask, SliceMut};
-use crate::bound::Term;
+use crate::bound::{within, Term};
 use crate::dispatch_kernel;
 use crate::error::{Error, Result};
+use crate::quantize::Lattice;
 
 /// Encodes and decodes blocks of a kernel type; bound to their shape.
 pub trait Kernel: Send + Sync {
@@ -42,6 +43,22 @@ impl<K: Kernel> BlockCodec for KernelBlocks<K> {
         dispatch_kernel!(SliceMut, wide.as_mut(), o => self.0.decode(bytes, site.mask, o), else Err(no_kernel()))?;
         out.narrow_from(wide.as_slice())
     }
+}
+
+/// Rounds a block to the lattice of `tolerance`: the lattice, the codes, and whether `hint` is kept by all their values.
+/// Errors: those of [`Lattice::around`].
+pub fn round<T: Element>(
+    x: &[T],
+    mask: Option<&Mask>,
+    tolerance: f64,
+    hint: &Term,
+) -> Result<(Lattice, Vec<i32>, Claim)> {
+    let lattice = Lattice::around(tolerance, x)?;
+    let (codes, inside) = lattice.codes(x, hint.abs);
+    let masked = |i: usize| mask.is_some_and(|m| m.is_masked(i));
+    let kept = |(i, (&x, &c)): (usize, (&T, &i32))| masked(i) || within(x, lattice.value(c), hint);
+    let bounded = inside || x.iter().zip(&codes).enumerate().all(kept);
+    Ok((lattice, codes, if bounded { Claim::Bounded } else { Claim::Unchecked }))
 }
 
 /// Kernel types are five; there is no sixth to ask for.

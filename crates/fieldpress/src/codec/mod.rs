@@ -19,6 +19,6 @@ pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,
 };
 pub use curve::{scaled_exp, scaled_ln, Curve, CurveFilter};
-pub use kernel::{Kernel, KernelBlocks};
+pub use kernel::{round, Kernel, KernelBlocks};
 pub use limits::Limits;
 pub use model::{Model, ModelCodec};

@@ -46,6 +46,7 @@ pub struct Entry {
 #[rustfmt::skip] // one line each
 pub static REGISTRY: &[&Entry] = &[
     &c::interp::ENTRY,
+    &c::linear::ENTRY,
     &c::lorenzo::ENTRY,
     &c::lpc::ENTRY,
     &c::dwt::ENTRY,

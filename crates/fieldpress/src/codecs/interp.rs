@@ -30,10 +30,10 @@ use crate::bits::{zigzag, ByteReader};
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
+use crate::entropy::magnitude::{magnitude, CLASSES, CLASS_TABLE};
 use crate::entropy::{encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::interpolation::{for_each_row, passes, predict_row, row_length, top_stride, Pass, Scheme, Spline};
-use crate::predict::magnitude::{magnitude, CLASSES, CLASS_TABLE};
 use crate::quantize::{before_rounding, Uniform};
 
 /// The registry's entry.

@@ -9,7 +9,7 @@
 //! | bytes | content |
 //! |---|---|
 //! | 8 | tolerance t, `f64`; the step is `2 t`, for integers `2 floor(t) + 1` |
-//! | varint | zigzag of the offset o of all codes |
+//! | varint | zigzag of the offset o of all codes, at most 2^50 |
 //! | rest | the codes in C order, as decisions of [`crate::entropy::range`] |
 //!
 //! A value is `(o + c) * step`. Codes at masked points are not coded. With the prediction `p` and the expected error `e` of
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::array::{Element, Mask, Shape};
-use crate::bits::{put_varint, unzigzag64, widest, zigzag64, ByteReader, Work};
+use crate::bits::{widest, ByteReader, Work};
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
@@ -83,8 +83,7 @@ impl Kernel for BoundLpc {
     ) -> Result<Claim> {
         let tolerance = before_rounding(tolerance, x);
         let lattice = Lattice::around(tolerance, x)?;
-        out.extend_from_slice(&tolerance.to_le_bytes());
-        put_varint(out, zigzag64(lattice.offset()));
+        lattice.write(tolerance, out);
         let masked = |i: usize| mask.is_some_and(|m| m.is_masked(i));
         let mut bounded = true;
         let mut coder = Coder::new(BinaryEncoder::new())?;
@@ -105,8 +104,7 @@ impl Kernel for BoundLpc {
     }
     fn decode<T: Element>(&self, bytes: &[u8], mask: Option<&Mask>, out: &mut [T]) -> Result<()> {
         let mut r = ByteReader::new(bytes);
-        let tolerance = r.f64()?;
-        let lattice = Lattice::new::<T>(tolerance, unzigzag64(r.varint()?));
+        let lattice = Lattice::read::<T>(&mut r)?;
         let mut coder = Coder::new(BinaryDecoder::new(r.rest()))?;
         if !out.is_empty() {
             widest(Visit(LocalPredictor::new(&self.shape)?, |i: usize, guess: &Guess| {

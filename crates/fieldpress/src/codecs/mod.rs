@@ -7,6 +7,7 @@ pub mod difference;
 pub mod dwt;
 pub mod interp;
 pub mod lattice;
+pub mod linear;
 pub mod log;
 pub mod lorenzo;
 pub mod lpc;

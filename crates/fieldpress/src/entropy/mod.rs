@@ -2,11 +2,13 @@
 
 pub mod adaptive;
 pub mod bitplane;
+pub mod magnitude;
 pub mod mask;
 pub mod mixing;
 pub mod packing;
 pub mod range;
 pub mod rans;
+pub mod rows;
 pub mod runs;
 
 pub use adaptive::IntModel;
@@ -16,4 +18,5 @@ pub use mixing::{Decisions, MixedModel};
 pub use packing::{Packer, Unpacker, GROUP};
 pub use range::{BinaryDecoder, BinaryEncoder, Bit};
 pub use rans::{decode_all, encode_classes, RansDecoder};
+pub use rows::{decode_rows, encode_rows};
 pub use runs::{decode_runs, encode_runs};

@@ -52,46 +52,12 @@
 
 use super::least_squares::{gather, solve, Lanes, EIGHT, SUMS, TAPS};
 use super::planes::{eight_of, Planes};
+use super::taps::{Tap, DEEP, FLAT, LEFT, LINE};
 use crate::array::Shape;
-use crate::error::{Error, Result};
-
-/// Neighbours lie at most so far to the left, but for those in one dimension.
-const LEFT: usize = 4;
-/// Values of planes with the room around them that are kept whatever their shape.
-const MOST_ROOM: usize = 1 << 26;
-
-/// A neighbour: planes back, rows down, values to the right.
-type Tap = (usize, isize, isize);
+use crate::error::Result;
 
 /// A neighbour in memory: planes back, and the distance.
 type Place = (usize, isize);
-
-/// Neighbours in a plane. The first `n` of a list are of the row itself, at distances 2 to `n + 1`.
-#[rustfmt::skip]
-const FLAT: [Tap; TAPS] = [
-    (0, 0, -2), (0, 0, -3), (0, 0, -4),
-    (0, -1, -3), (0, -1, -2), (0, -1, -1), (0, -1, 0), (0, -1, 1), (0, -1, 2), (0, -1, 3), (0, -1, 4),
-    (0, -2, -3), (0, -2, -2), (0, -2, -1), (0, -2, 0), (0, -2, 1), (0, -2, 2), (0, -2, 3),
-    (0, -3, -2), (0, -3, -1), (0, -3, 0), (0, -3, 1), (0, -3, 2), (0, -4, 0),
-];
-/// Neighbours in three dimensions.
-#[rustfmt::skip]
-const DEEP: [Tap; TAPS] = [
-    (0, 0, -2), (0, 0, -3),
-    (0, -1, -2), (0, -1, -1), (0, -1, 0), (0, -1, 1), (0, -1, 2), (0, -2, -1), (0, -2, 0), (0, -2, 1),
-    (1, -2, 0), (1, -1, -1), (1, -1, 0), (1, -1, 1), (1, 0, -2), (1, 0, -1), (1, 0, 0), (1, 0, 1), (1, 0, 2),
-    (1, 1, -1), (1, 1, 0), (1, 1, 1), (1, 2, 0), (2, 0, 0),
-];
-/// Neighbours in one dimension.
-const LINE: [Tap; TAPS] = {
-    let mut t = [(0, 0, 0); TAPS];
-    let mut k = 0;
-    while k < TAPS {
-        t[k] = (0, 0, -(k as isize) - 2);
-        k += 1;
-    }
-    t
-};
 
 /// What is expected of a value, all in units of the integers; see the module's documentation for how it is computed.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +181,7 @@ impl LocalPredictor {
         let length = extents.pop().unwrap_or(1);
         let rows = extents.pop().unwrap_or(1);
         let planes = extents.pop().unwrap_or(1);
-        let slabs = extents.iter().product();
+        let slabs: usize = extents.iter().product();
         let stretch = if rows > 1 { length.div_ceil(1024).next_multiple_of(EIGHT) } else { EIGHT };
         let stretches = length.div_ceil(stretch);
         let across = stretches.next_multiple_of(EIGHT);
@@ -227,13 +193,7 @@ impl LocalPredictor {
         let cells = vec![0.0; if deep { rows.div_ceil(cell) * SUMS * across } else { 0 }];
         let left = if rows > 1 { LEFT } else { TAPS + 2 };
         let count = if deep { 3 } else { 1 };
-        let room = Planes::<f64>::room(count, rows, length, left);
-        if room > MOST_ROOM && room / 2 > shape.len() {
-            return Err(Error::limit(format!(
-                "expected longer rows, or at most {MOST_ROOM} values with the room around them, found {room}"
-            )));
-        }
-        let values = Planes::new(count, rows, length, left);
+        let values = Planes::checked(count, rows, length, left, slabs * planes)?;
         let stride = values.stride();
         let flat = if rows > 1 { History::new(&FLAT, stride, stretches) } else { History::new(&LINE, stride, 0) };
         Ok(LocalPredictor {

@@ -2,7 +2,8 @@
 
 pub mod interpolation;
 pub mod least_squares;
+pub mod linear;
 pub mod local;
 pub mod lorenzo;
-pub mod magnitude;
 mod planes;
+mod taps;

@@ -1,11 +1,14 @@
 //! The last planes of a field with room around them, so that neighbours beyond its edges can be read like others.
 
 use super::least_squares::EIGHT;
+use crate::error::{Error, Result};
 
 /// Room right of a row, above a plane and below it.
 const RIGHT: usize = EIGHT + 4;
 const ABOVE: usize = 4;
 const BELOW: usize = 2;
+/// Values with the room around them that are kept whatever their shape.
+const MOST_ROOM: usize = 1 << 26;
 
 /// This plane, the one before, and so on. What lies around a plane is as [`super::local`] says.
 #[derive(Debug)]
@@ -24,8 +27,18 @@ impl<T: Copy + Default> Planes<T> {
         let plane = vec![T::default(); (ABOVE + rows + BELOW) * stride];
         Planes { planes: vec![plane; count], rows, length, left, stride }
     }
+    /// The same, where that is not many times the values themselves, of which there are so many `planes`. Errors: `LimitExceeded`.
+    pub(super) fn checked(count: usize, rows: usize, length: usize, left: usize, planes: usize) -> Result<Self> {
+        let room = Planes::<T>::room(count, rows, length, left);
+        if room > MOST_ROOM && room / 2 > planes * rows * length {
+            return Err(Error::limit(format!(
+                "expected longer rows, or at most {MOST_ROOM} values with the room around them, found {room}"
+            )));
+        }
+        Ok(Planes::new(count, rows, length, left))
+    }
     /// How many values that takes.
-    pub(super) fn room(count: usize, rows: usize, length: usize, left: usize) -> usize {
+    fn room(count: usize, rows: usize, length: usize, left: usize) -> usize {
         let stride = left.saturating_add(length).saturating_add(RIGHT);
         rows.saturating_add(ABOVE + BELOW).saturating_mul(stride).saturating_mul(count)
     }
@@ -47,6 +60,11 @@ impl<T: Copy + Default> Planes<T> {
     pub(super) fn set(&mut self, at: usize, v: T) {
         self.planes[0][at] = v;
     }
+    /// Row `y` of this plane.
+    pub(super) fn row_mut(&mut self, y: usize) -> &mut [T] {
+        let at = self.row(y);
+        &mut self.planes[0][at..at + self.length]
+    }
     /// Goes on to plane `number` of a slab.
     pub(super) fn next_plane(&mut self, number: usize) {
         self.planes.rotate_right(1);
@@ -62,6 +80,11 @@ impl<T: Copy + Default> Planes<T> {
                 two.copy_from_slice(one);
             }
         }
+    }
+    /// Puts the first row of this plane above it.
+    pub(super) fn repeat_first(&mut self) {
+        let (first, stride) = (ABOVE * self.stride, self.stride);
+        (0..ABOVE).for_each(|k| self.planes[0].copy_within(first..first + stride, k * stride));
     }
     /// Before the first value of row `y` of this plane.
     pub(super) fn begin_row(&mut self, y: usize) {

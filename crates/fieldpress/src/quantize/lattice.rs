@@ -1,8 +1,12 @@
 //! Values rounded to multiples of a step, as small integers.
 
-use super::Uniform;
+use super::{round_i32, Uniform};
 use crate::array::Element;
+use crate::bits::{put_varint, unzigzag64, widest, zigzag64, ByteReader, Work};
 use crate::error::{Error, Result};
+
+/// The largest offset, in steps.
+const LARGEST_OFFSET: u64 = 1 << 50;
 
 /// The multiples `(offset + c) * step`, `c` being a code of 32 bits.
 #[derive(Clone, Copy, Debug)]
@@ -12,36 +16,116 @@ pub struct Lattice {
 }
 
 impl Lattice {
-    /// With the step of `tolerance` and a given offset.
-    pub fn new<T: Element>(tolerance: f64, offset: i64) -> Lattice {
+    /// With the step of `tolerance`, around `offset`.
+    fn new<T: Element>(tolerance: f64, offset: i64) -> Lattice {
         Lattice { offset, step: Uniform::new::<T>(tolerance).step() }
     }
     /// With an offset in the middle of `x`, so that codes are small and the lattice stays at 0.
     /// Errors: `InvalidArgument` when they would not be below 2^27.
     pub fn around<T: Element>(tolerance: f64, x: &[T]) -> Result<Lattice> {
         let mut lattice = Lattice::new::<T>(tolerance, 0);
-        let (lo, hi) = x.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v.to_f64()), h.max(v.to_f64())));
+        let (lo, hi) = widest(Extremes(x));
         let middle = ((lo * 0.5 + hi * 0.5) / lattice.step).round();
-        let small = middle.abs() <= (1u64 << 50) as f64 && (hi * 0.5 - lo * 0.5) / lattice.step <= (1 << 26) as f64;
+        let small = middle.abs() <= LARGEST_OFFSET as f64 && (hi * 0.5 - lo * 0.5) / lattice.step <= (1 << 26) as f64;
         lattice.offset = middle as i64;
         if small || x.is_empty() {
             return Ok(lattice);
         }
         Err(Error::invalid(format!("expected a tolerance above 2^-27 of the range, found {tolerance:e}")))
     }
-    /// The offset of all codes.
-    pub fn offset(&self) -> i64 {
-        self.offset
+    /// Appends `tolerance`, which the lattice was made with, and the offset.
+    pub fn write(&self, tolerance: f64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&tolerance.to_le_bytes());
+        put_varint(out, zigzag64(self.offset));
     }
-    /// The code of the multiple nearest to `v`.
+    /// Reads what [`Lattice::write`] wrote. Errors: `Truncated`; `Corrupt` for an offset beyond 2^50.
+    pub fn read<T: Element>(r: &mut ByteReader<'_>) -> Result<Lattice> {
+        let tolerance = r.f64()?;
+        let offset = unzigzag64(r.varint()?);
+        if offset.unsigned_abs() > LARGEST_OFFSET {
+            return Err(Error::corrupt(format!("expected an offset of at most 2^50, found {offset}")));
+        }
+        Ok(Lattice::new::<T>(tolerance, offset))
+    }
+    /// The code of the multiple nearest to `v`, where that is below 2^31.
     #[inline(always)]
     pub fn code(&self, v: f64) -> i32 {
-        (v / self.step - self.offset as f64).round_ties_even() as i32
+        round_i32(v / self.step - self.offset as f64)
     }
     /// The value of a code.
     #[inline(always)]
     pub fn value<T: Element>(&self, c: i32) -> T {
-        T::from_f64(self.offset.wrapping_add(i64::from(c)) as f64 * self.step)
+        // Both are small enough for their sum to be exact.
+        T::from_f64((self.offset as f64 + f64::from(c)) * self.step)
+    }
+    /// The codes of `x`, and whether all their values are known to lie closer than `limit`. False is no proof of the contrary.
+    pub fn codes<T: Element>(&self, x: &[T], limit: f64) -> (Vec<i32>, bool) {
+        let mut codes = vec![0; x.len()];
+        let inside = widest(Codes { lattice: self, x, limit, codes: &mut codes });
+        // Integers of 64 bits are not all numbers of `f64`.
+        (codes, inside && (T::DTYPE.is_float() || T::BITS < 64))
+    }
+    /// The values of `codes`.
+    pub fn values<T: Element>(&self, codes: &[i32], out: &mut [T]) {
+        widest(Values { lattice: self, codes, out });
+    }
+}
+
+/// The least and the largest value.
+struct Extremes<'a, T>(&'a [T]);
+
+impl<T: Element> Work for Extremes<'_, T> {
+    type Output = (f64, f64);
+    #[inline(always)]
+    fn run(self) -> (f64, f64) {
+        // One pair per vector element: the loop then needs no order among values.
+        let (mut lows, mut highs) = ([f64::MAX; 8], [f64::MIN; 8]);
+        for eight in self.0.chunks(8) {
+            for ((l, h), v) in lows.iter_mut().zip(&mut highs).zip(eight) {
+                let v = v.to_f64();
+                *l = if v < *l { v } else { *l };
+                *h = if v > *h { v } else { *h };
+            }
+        }
+        (lows.iter().fold(f64::MAX, |l, v| l.min(*v)), highs.iter().fold(f64::MIN, |h, v| h.max(*v)))
+    }
+}
+
+struct Codes<'a, T> {
+    lattice: &'a Lattice,
+    x: &'a [T],
+    limit: f64,
+    codes: &'a mut [i32],
+}
+
+impl<T: Element> Work for Codes<'_, T> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self) -> bool {
+        let mut outside = 0;
+        for (c, x) in self.codes.iter_mut().zip(self.x) {
+            let v = x.to_f64();
+            *c = self.lattice.code(v);
+            let y: T = self.lattice.value(*c);
+            // An error that rounds below the limit is below it, since rounding is monotone; what is not a number is not.
+            let inside = (v - y.to_f64()).abs() < self.limit;
+            outside += u32::from(!inside);
+        }
+        outside == 0
+    }
+}
+
+struct Values<'a, T> {
+    lattice: &'a Lattice,
+    codes: &'a [i32],
+    out: &'a mut [T],
+}
+
+impl<T: Element> Work for Values<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.out.iter_mut().zip(self.codes).for_each(|(o, &c)| *o = self.lattice.value(c));
     }
 }
 

@@ -149,6 +149,11 @@ impl<'a> RansDecoder<'a> {
         }
     }
 
+    /// Four symbols at a time, while the lane whose turn it is is the first: after any multiple of four symbols.
+    pub fn four(&mut self) -> Four<'_, 'a> {
+        Four { lanes: self.lanes, at: self.at, decoder: self }
+    }
+
     #[inline(always)]
     fn word(&mut self) -> u32 {
         match self.words.get(self.at..).and_then(<[u8]>::first_chunk) {
@@ -206,10 +211,67 @@ impl<'a> RansDecoder<'a> {
         if self.adaptive.is_none() && self.tables.is_empty() && self.broken {
             return Err(Error::truncated("rans: expected symbols, found no bytes"));
         }
+        // Bits that are missing are the reason for whatever else is wrong.
+        self.raw.check()?;
         if self.broken || self.at != self.words.len() || self.lanes != [LOW; LANES] {
             return Err(Error::corrupt("rans: expected the state the encoder began with, found another"));
         }
         self.raw.finish()
+    }
+}
+
+/// A decoder whose state is at hand, in registers.
+#[derive(Debug)]
+pub struct Four<'d, 'a> {
+    lanes: [u64; LANES],
+    at: usize,
+    decoder: &'d mut RansDecoder<'a>,
+}
+
+impl Four<'_, '_> {
+    /// The next four symbols, as four calls of [`RansDecoder::next`] would give them.
+    #[inline(always)]
+    pub fn next(&mut self, classes: [u8; LANES]) -> [i32; LANES] {
+        let d = &mut *self.decoder;
+        let mut entries = [0u32; LANES];
+        for ((e, x), class) in entries.iter_mut().zip(&mut self.lanes).zip(classes) {
+            let Some(table) = d.tables.get(usize::from(d.map[usize::from(class)])) else {
+                return classes.map(|c| d.next_adaptive(c));
+            };
+            *e = table[*x as usize & (SLOTS - 1)];
+            *x = (u64::from(*e >> 12 & 0xfff) + 1) * (*x >> SCALE_BITS) + u64::from(*e & 0xfff);
+        }
+        if let Some(words) = d.words.get(self.at..).and_then(<[u8]>::first_chunk::<{ 4 * LANES }>) {
+            // Whether a lane wants a word cannot be foretold: no branches, but shifts and masks.
+            let mut at = 0;
+            for x in &mut self.lanes {
+                let b = [words[at], words[at + 1], words[at + 2], words[at + 3]];
+                let wants = u64::from(*x < LOW);
+                *x = *x << (32 * wants) | u64::from(u32::from_le_bytes(b)) & wants.wrapping_neg();
+                at += 4 * wants as usize;
+            }
+            self.at += at;
+        } else {
+            d.at = self.at;
+            for x in &mut self.lanes {
+                if *x < LOW {
+                    *x = *x << 32 | u64::from(d.word());
+                }
+            }
+            self.at = d.at;
+        }
+        let mut values = entries.map(|e| e as i32 >> 24);
+        for v in &mut values {
+            if *v >= 16 {
+                *v = d.large((*v + 16) as u8);
+            }
+        }
+        values
+    }
+    /// Hands the state back to the decoder.
+    pub fn done(self) {
+        self.decoder.lanes = self.lanes;
+        self.decoder.at = self.at;
     }
 }
 
@@ -259,10 +321,14 @@ impl<'a> RawBits<'a> {
             self.have = n;
         }
     }
-    fn finish(&self) -> Result<()> {
-        if self.overrun {
-            return Err(Error::truncated("rans: expected more raw bits, found the end"));
+    fn check(&self) -> Result<()> {
+        match self.overrun {
+            true => Err(Error::truncated("rans: expected more raw bits, found the end")),
+            false => Ok(()),
         }
+    }
+    fn finish(&self) -> Result<()> {
+        self.check()?;
         if self.have + 8 * (self.bytes.len() - self.at).min(2) as u32 >= 8 || self.acc != 0 {
             return Err(Error::corrupt("rans: expected the end of the raw bits, found more"));
         }

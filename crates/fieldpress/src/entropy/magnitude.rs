@@ -6,7 +6,7 @@
 /// How many classes a sum falls into.
 pub const CLASSES: usize = 14;
 
-/// Sums are below this: weights add up to at most 16, magnitudes are stored as bytes.
+/// Sums beyond this have the last class anyway.
 const SUMS: usize = 16 * 256;
 
 /// The class of each weighted sum.
