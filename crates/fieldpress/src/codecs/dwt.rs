@@ -74,8 +74,9 @@ impl Model for Dwt {
 
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()> {
         let shape = block.shape.dims();
-        let (sample, sample_shape) = trial::sample(x, shape, trial::sample_size(x.len()));
-        let decomposition = self.decompose(&sample, &sample_shape, shape, trial::TRIAL_STEP * tolerance)?;
+        let large = Sample::new(x, shape, trial::sample_size(x.len()));
+        let small = Sample::new(&large.values, &large.shape, trial::screen_size(x.len()));
+        let decomposition = self.decompose(&mut [small, large], shape, trial::TRIAL_STEP * tolerance)?;
         let (sample, sample_shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
         let step = best_step(&sample, &sample_shape, &decomposition, tolerance)?;
         out.push(u8::from(decomposition.wavelet == Wavelet::Cdf53));
@@ -135,51 +136,74 @@ fn decomposition(wavelet: Wavelet, shape: &[usize], splits: &[Split]) -> Decompo
     Decomposition { wavelet, levels: shape.iter().zip(splits).map(levels).collect(), alone }
 }
 
+/// A part of a block, and room for its coefficients.
+struct Sample {
+    values: Vec<f64>,
+    shape: Vec<usize>,
+    scratch: Vec<f64>,
+}
+
+impl Sample {
+    fn new(x: &[f64], shape: &[usize], size: usize) -> Sample {
+        let (values, shape) = trial::sample(x, shape, size);
+        Sample { values, shape, scratch: Vec::new() }
+    }
+    /// What the coefficients cost.
+    fn cost(&mut self, wavelet: Wavelet, splits: &[Split], step: f64) -> Result<f64> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&self.values);
+        decomposition(wavelet, &self.shape, splits).forward(&mut self.scratch, &self.shape)?;
+        Ok(trial::cost(&self.scratch, step))
+    }
+}
+
+/// What costs more than this much of the best on the small sample is not tried on the large one.
+const HOPELESS: f64 = 1.03;
+
 impl Dwt {
-    /// The decomposition of blocks of `shape` that makes the coefficients of `sample` cheapest.
-    fn decompose(&self, sample: &[f64], sample_shape: &[usize], shape: &[usize], step: f64) -> Result<Decomposition> {
+    /// The decomposition of blocks of `shape` that makes the coefficients of a part of them cheapest: a small one to see what is
+    /// hopeless, and a large one.
+    fn decompose(&self, parts: &mut [Sample; 2], shape: &[usize], step: f64) -> Result<Decomposition> {
         let first = if self.wavelet == WaveletChoice::Cdf53 { Wavelet::Cdf53 } else { Wavelet::Cdf97 };
         if let Some(levels) = self.levels {
             let levels = vec![levels.min(MAX_LEVELS); shape.len()];
             return Ok(Decomposition { wavelet: first, levels, alone: 0 });
         }
-        let mut scratch = Vec::new();
-        let mut cost = |wavelet: Wavelet, splits: &[Split]| {
-            let d = decomposition(wavelet, sample_shape, splits);
-            if decomposition(wavelet, shape, splits).subbands(shape).is_err() {
-                return Ok(f64::INFINITY);
-            }
-            scratch.clear();
-            scratch.extend_from_slice(sample);
-            d.forward(&mut scratch, sample_shape)?;
-            Ok::<_, Error>(trial::cost(&scratch, step))
-        };
+        let [small, large] = parts;
         let mut splits: Vec<Split> =
             shape.iter().map(|&d| if default_levels(d) > 0 { Split::Together } else { Split::Not }).collect();
-        let mut best = cost(first, &splits)?;
+        let mut best = [small.cost(first, &splits, step)?, large.cost(first, &splits, step)?];
+        let axes: Vec<usize> = (0..shape.len()).filter(|&k| large.shape[k] > 1).collect();
         // One axis after the other takes what suits it best while the others stay, twice around at most.
         for _ in 0..2 {
-            let before = best;
-            for k in (0..shape.len()).filter(|&k| sample_shape[k] > 1) {
+            let before = best[1];
+            for &k in &axes {
                 for split in [Split::Not, Split::Together, Split::Alone, Split::Whole] {
                     let old = splits[k];
                     if split == old || (split == Split::Together && default_levels(shape[k]) == 0) {
                         continue;
                     }
                     splits[k] = split;
-                    let c = cost(first, &splits)?;
-                    if c < PAYS * best {
-                        best = c;
-                    } else {
-                        splits[k] = old;
+                    if decomposition(first, shape, &splits).subbands(shape).is_ok() {
+                        let less = small.cost(first, &splits, step)?;
+                        if less < HOPELESS * best[0] {
+                            let c = large.cost(first, &splits, step)?;
+                            if c < PAYS * best[1] {
+                                best = [less, c];
+                                continue;
+                            }
+                        }
                     }
+                    splits[k] = old;
                 }
             }
-            if best == before {
+            if best[1] == before {
                 break;
             }
         }
-        let other = self.wavelet == WaveletChoice::Auto && cost(Wavelet::Cdf53, &splits)? < 0.97 * best;
+        let other = self.wavelet == WaveletChoice::Auto
+            && small.cost(Wavelet::Cdf53, &splits, step)? < HOPELESS * best[0]
+            && large.cost(Wavelet::Cdf53, &splits, step)? < 0.97 * best[1];
         Ok(decomposition(if other { Wavelet::Cdf53 } else { first }, shape, &splits))
     }
 }

@@ -278,19 +278,25 @@ impl Pass {
                 self.sums.of_siblings(&self.siblings, beside);
             }
             let row = &mut codes[start..start + width];
-            let means = self.means.part_mut(at, width);
             before = self.sums.are_zero() && coder.flag(row.iter().all(|&v| v == 0), level, before);
-            if before {
+            if before && self.sums.no_averages() {
+                // Zeros stay zeros.
+            } else if before {
+                let means = self.means.part_mut(at, width);
                 for (m, &mean) in means.iter_mut().zip(&self.sums.mean) {
                     *m = (mean * self.decay) >> 8;
                 }
+                self.means.mark(at, width);
             } else {
-                let magnitudes = magnitudes.part_mut(at, width);
-                code_row(row, &self.sums, self.decay, level, means, magnitudes, coder);
+                let (means, marks) = (self.means.part_mut(at, width), magnitudes.part_mut(at, width));
+                code_row(row, &self.sums, self.decay, level, means, marks, coder);
                 if kin {
                     let sums = self.siblings.part_mut(beside, width);
-                    sums.iter_mut().zip(magnitudes).for_each(|(t, m)| *t = t.saturating_add(*m));
+                    sums.iter_mut().zip(marks).for_each(|(t, m)| *t = t.saturating_add(*m));
+                    self.siblings.mark(beside, width);
                 }
+                self.means.mark(at, width);
+                magnitudes.mark(at, width);
             }
             for k in (0..rank - 1).rev() {
                 index[k] += 1;

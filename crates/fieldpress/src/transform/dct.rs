@@ -7,7 +7,7 @@
 //! (W. H. Chen, C. H. Smith, S. C. Fralick, 1977), about `n / 3` multiplications a value for powers of two.
 
 use super::bands::Band;
-use super::lines::{check, for_each_run, load, store, strides, Row, LANES};
+use super::lines::{check, load, runs, store, strides, Row, LANES};
 use crate::array::MAX_RANK;
 use crate::error::{Error, Result};
 
@@ -299,7 +299,8 @@ impl BlockDct {
                 continue;
             }
             let parts = (0..whole).step_by(*edge).map(|at| (at, line)).chain(short.iter().map(|line| (whole, line)));
-            for_each_run(&self.shape, &self.shape, axis, |start, run| {
+            let (run, starts) = runs(&self.shape, &self.shape, axis);
+            for start in starts {
                 for (at, line) in parts.clone() {
                     let (x, y) = (&mut x[..line.n], &mut y[..line.n]);
                     for column in (0..run).step_by(LANES) {
@@ -309,7 +310,7 @@ impl BlockDct {
                         store(data, at, step, lanes, y.iter());
                     }
                 }
-            });
+            }
         }
         Ok(())
     }

@@ -29,12 +29,11 @@ pub(super) fn strides(shape: &[usize]) -> [usize; MAX_RANK] {
     s
 }
 
-/// Visits the lines along `axis` of the part of an array of `shape` that begins at index 0 and has `extents`:
-/// calls `f(start, run)` where lines begin at `start`, `start + 1`, ..., `start + run - 1`. For the last axis each
-/// run is one line.
-pub(super) fn for_each_run(shape: &[usize], extents: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
+/// The lines along `axis` of the part of an array of `shape` that begins at index 0 and has `extents`: the length of a run, and where
+/// runs start. A run `start` stands for the lines that begin at `start`, `start + 1`, and so on; for the last axis each run is one line.
+pub(super) fn runs(shape: &[usize], extents: &[usize], axis: usize) -> (usize, Vec<usize>) {
     if extents.contains(&0) {
-        return;
+        return (0, Vec::new());
     }
     let rank = shape.len();
     let step = strides(shape);
@@ -45,28 +44,11 @@ pub(super) fn for_each_run(shape: &[usize], extents: &[usize], axis: usize, mut 
         first -= 1;
         run *= extents[first];
     }
-    let mut index = [0; MAX_RANK];
-    let mut start = 0;
-    loop {
-        f(start, run);
-        let mut k = first;
-        loop {
-            if k == 0 {
-                return;
-            }
-            k -= 1;
-            if k == axis {
-                continue;
-            }
-            index[k] += 1;
-            start += step[k];
-            if index[k] < extents[k] {
-                break;
-            }
-            start -= index[k] * step[k];
-            index[k] = 0;
-        }
+    let mut starts = vec![0];
+    for k in (0..first).filter(|&k| k != axis) {
+        starts = starts.iter().flat_map(|s| (0..extents[k]).map(move |i| s + i * step[k])).collect();
     }
+    (run, starts)
 }
 
 /// Copies `rows.len()` values of up to [`LANES`] neighbouring lines into `rows`: lane `j` of row `i` is
@@ -122,7 +104,8 @@ mod tests {
             let step = strides(&shape);
             for axis in 0..shape.len() {
                 let mut seen = Vec::new();
-                for_each_run(&shape, &extents, axis, |start, run| seen.extend(start..start + run));
+                let (run, starts) = runs(&shape, &extents, axis);
+                starts.iter().for_each(|&start| seen.extend(start..start + run));
                 let mut want = vec![0];
                 for k in (0..shape.len()).filter(|&k| k != axis) {
                     want = want.iter().flat_map(|&w| (0..extents[k]).map(move |i| w + i * step[k])).collect();

@@ -14,6 +14,10 @@ const BORDER: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Padded<T> {
     values: Vec<T>,
+    /// For each row, those around the band too, whether it holds something else than zeros.
+    loud: Vec<bool>,
+    /// Values from one row to the next.
+    length: usize,
     extents: [usize; MAX_RANK],
     rank: usize,
     step: [usize; MAX_RANK],
@@ -23,7 +27,7 @@ pub(super) struct Padded<T> {
     count: usize,
 }
 
-impl<T: Copy + Default> Padded<T> {
+impl<T: Copy + Default + PartialEq> Padded<T> {
     /// Zeros for bands of `extents`, `rank` of them, at least one. Errors: `LimitExceeded` when the memory cannot be had.
     pub(super) fn new(extents: &[usize; MAX_RANK], rank: usize) -> Result<Padded<T>> {
         let mut p = Padded::default();
@@ -35,7 +39,7 @@ impl<T: Copy + Default> Padded<T> {
         let last = rank.saturating_sub(1);
         (self.extents, self.rank, self.count) = (*extents, rank, 0);
         let mut size = extents.get(last).copied().unwrap_or(1).saturating_add(1);
-        self.step = [1; MAX_RANK];
+        (self.step, self.length) = ([1; MAX_RANK], size);
         for k in (0..last).rev() {
             self.step[k] = size;
             let near = k + AXES >= last && extents[k] > 1;
@@ -55,6 +59,8 @@ impl<T: Copy + Default> Padded<T> {
             .try_reserve_exact(size)
             .map_err(|_| Error::limit(format!("expected memory for {size} values, found too little")))?;
         self.values.resize(size, T::default());
+        self.loud.clear();
+        self.loud.resize(size.div_ceil(self.length.max(1)), false);
         Ok(())
     }
     fn axes(&self) -> &[usize] {
@@ -69,6 +75,21 @@ impl<T: Copy + Default> Padded<T> {
         let inner = self.rank.saturating_sub(1);
         let steps = index.iter().zip(&self.extents).zip(&self.step).take(inner);
         self.first + steps.map(|((&i, &e), s)| i.min(e.saturating_sub(1)) * s).sum::<usize>()
+    }
+    /// Whether the row that begins at `at` holds something else than zeros.
+    #[inline(always)]
+    pub(super) fn is_loud(&self, at: usize) -> bool {
+        self.loud[at / self.length]
+    }
+    /// Notes whether the row of `n` values that begins at `at`, just written, is loud.
+    pub(super) fn mark(&mut self, at: usize, n: usize) {
+        let zero = T::default();
+        self.loud[at / self.length] = self.part(at, n).iter().fold(false, |l, v| l | (*v != zero));
+    }
+    /// Whether the row that begins at `at` or one beside it along an axis is loud.
+    fn is_loud_around(&self, at: usize) -> bool {
+        self.is_loud(at)
+            || self.axes().iter().any(|&k| self.is_loud(at - self.step[k]) || self.is_loud(at + self.step[k]))
     }
     /// `n` values from `at`.
     #[inline(always)]
@@ -97,6 +118,11 @@ pub(super) struct Sums {
     /// A parent's row and its neighbours.
     coarse: Vec<u32>,
     around: Vec<u32>,
+    /// Which of what is known of the band, its averages, its parents, and the siblings is not zero all along the row.
+    band: bool,
+    averages: bool,
+    above: bool,
+    kin: bool,
 }
 
 impl Sums {
@@ -108,12 +134,25 @@ impl Sums {
             v.try_reserve(width).map_err(|_| Error::limit("expected memory for a row, found too little"))?;
             v.resize(width, 0);
         }
+        (self.band, self.averages, self.above, self.kin) = (false, false, false, false);
         Ok(())
     }
 
     /// What is known of the row that begins at `at` from the band itself: magnitudes `m`, and averages in the same places.
     pub(super) fn of_band(&mut self, m: &Padded<u16>, means: &Padded<u32>, at: usize) {
         let n = self.local.len();
+        let (was, had) = (self.band, self.averages);
+        let pairs = |i: usize, k: usize| {
+            let at = at - m.step[k];
+            m.axes()[i + 1..].iter().any(|&j| m.is_loud(at - m.step[j]) || m.is_loud(at + m.step[j]))
+        };
+        let loud = |(i, &k): (usize, &usize)| m.is_loud(at - m.step[k]) || m.is_loud(at - 2 * m.step[k]) || pairs(i, k);
+        self.band = m.axes().iter().enumerate().any(loud);
+        self.averages = m.axes().iter().any(|&k| means.is_loud(at - m.step[k]));
+        // Most rows of a smooth field are zero, and so is what is around them.
+        if !(self.band || self.averages || was || had) {
+            return;
+        }
         let (local, near, far, mean) =
             (&mut self.local[..n], &mut self.near[..n], &mut self.far[..n], &mut self.mean[..n]);
         let row = |at: usize| m.part(at, n);
@@ -153,9 +192,11 @@ impl Sums {
 
     /// What is known of the row of `index` of `band` from its parents, whose magnitudes are among `known`.
     pub(super) fn of_parents(&mut self, band: &Band, index: &[usize; MAX_RANK], rank: usize, known: &[Padded<u16>]) {
-        let Sums { parents, parent, coarse, around, .. } = self;
-        parents.fill(0);
-        parent.fill(0);
+        if std::mem::take(&mut self.above) {
+            self.parents.fill(0);
+            self.parent.fill(0);
+        }
+        let Sums { parents, parent, coarse, around, above, .. } = self;
         for (which, shift) in &band.parents {
             let Some(p) = known.get(*which) else { continue };
             let mut place = *index;
@@ -163,6 +204,10 @@ impl Sums {
                 place[k] >>= shift[k].min(1);
             }
             let (at, n) = (p.row(&place), p.width());
+            if !p.is_loud_around(at) {
+                continue;
+            }
+            *above = true;
             coarse.clear();
             coarse.extend(p.part(at, n).iter().map(|&v| u32::from(v)));
             around.clear();
@@ -179,6 +224,10 @@ impl Sums {
     /// What is known of the row that begins at `at` of `sums`, the magnitudes of siblings.
     pub(super) fn of_siblings(&mut self, sums: &Padded<u16>, at: usize) {
         let n = self.siblings.len();
+        let was = std::mem::replace(&mut self.kin, sums.is_loud_around(at));
+        if !(self.kin || was) {
+            return;
+        }
         let (here, left, right) = (sums.part(at, n), sums.part(at - 1, n), sums.part(at + 1, n));
         let (siblings, sibling) = (&mut self.siblings[..n], &mut self.sibling[..n]);
         for x in 0..n {
@@ -188,8 +237,16 @@ impl Sums {
         add_both(siblings, sums, at);
     }
 
+    /// Whether all averages around the row are known to be zero.
+    pub(super) fn no_averages(&self) -> bool {
+        !self.averages
+    }
+
     /// Whether nothing around the row is known but zeros.
     pub(super) fn are_zero(&self) -> bool {
+        if !(self.band || self.above || self.kin) {
+            return true;
+        }
         [&self.local, &self.far, &self.parents, &self.siblings].iter().all(|v| v.iter().fold(0, |o, &x| o | x) == 0)
     }
 }

@@ -5,6 +5,8 @@ use crate::error::Result;
 /// Steps tried, in tolerances. Fine ones suit smooth fields at loose bounds; at tight bounds the coarse ones leave the noise to
 /// the correction, which quantises it with twice the tolerance.
 const STEPS: [f64; 6] = [1.8, 2.2, 2.8, 4.0, 5.6, 8.0];
+/// The one tried first.
+const FIRST: usize = 2;
 /// The step, in tolerances, at which transforms are compared.
 pub const TRIAL_STEP: f64 = 2.0;
 
@@ -13,9 +15,14 @@ pub fn sample_size(n: usize) -> usize {
     (n / 4).clamp(1 << 14, 1 << 17)
 }
 
+/// How many of `n` values tell which transforms are hopeless.
+pub fn screen_size(n: usize) -> usize {
+    (n / 64).clamp(1 << 12, 1 << 15)
+}
+
 /// How many of `n` values steps are tried out on.
 pub fn step_sample_size(n: usize) -> usize {
-    (n / 8).clamp(1 << 13, 1 << 16)
+    (n / 32).clamp(1 << 13, 1 << 16)
 }
 /// A box from the middle of `x`, an array of `shape`, of at most `size` values, as cubic as can be; and its extents.
 pub fn sample(x: &[f64], shape: &[usize], size: usize) -> (Vec<f64>, Vec<usize>) {
@@ -58,16 +65,27 @@ pub fn cost(coefficients: &[f64], step: f64) -> f64 {
 /// `encode` gives the size in bytes of the encoding with a step, and overwrites its second argument with what would be
 /// decoded. Errors: those of `encode`.
 pub fn best_step(x: &[f64], tolerance: f64, mut encode: impl FnMut(f64, &mut [f64]) -> Result<usize>) -> Result<f64> {
-    let mut best = (f64::INFINITY, TRIAL_STEP * tolerance);
     let mut y = vec![0.0; x.len()];
-    for factor in STEPS {
-        let step = factor * tolerance;
-        let size = encode(step, &mut y)? as f64 + correction_bytes(x, &y, tolerance);
-        if size < best.0 {
-            best = (size, step);
+    let mut size = |k: usize| {
+        let step = STEPS[k] * tolerance;
+        Ok::<f64, crate::error::Error>(encode(step, &mut y)? as f64 + correction_bytes(x, &y, tolerance))
+    };
+    // Downhill from the middle: sizes have one valley, but for noise.
+    let (mut at, mut least) = (FIRST, size(FIRST)?);
+    for up in [true, false] {
+        let began = at;
+        while let Some(next) = if up { Some(at + 1) } else { at.checked_sub(1) }.filter(|&k| k < STEPS.len()) {
+            let s = size(next)?;
+            if s >= least {
+                break;
+            }
+            (at, least) = (next, s);
+        }
+        if at != began {
+            break;
         }
     }
-    Ok(best.1)
+    Ok(STEPS[at] * tolerance)
 }
 
 /// About how many bytes it takes to correct `y` to within `tolerance` of `x`: the entropy of the multiples of two

@@ -9,8 +9,9 @@
 //! the sum of squares is kept to within a few per cent, and a quantisation error in any coefficient has about the same
 //! effect on the mean squared error. Only `+ - *` are used, in a fixed order: results have the same bits everywhere.
 
-use super::lines::{check, for_each_run, load, store, strides, Row, LANES};
+use super::lines::{check, load, runs, store, strides, Row, LANES};
 use crate::array::MAX_RANK;
+use crate::bits::{widest, Work};
 use crate::error::{Error, Result};
 
 /// Which wavelet.
@@ -56,7 +57,8 @@ impl Wavelet {
         for level in 0..top {
             let extents = extents(shape, levels, level);
             for axis in (0..shape.len()).rev().filter(|&k| levels[k] > level) {
-                self.split(data, shape, &extents[..shape.len()], axis, &mut scratch);
+                let extents = &extents[..shape.len()];
+                widest(Level { wavelet: self, data, shape, extents, axis, scratch: &mut scratch, merge: false });
             }
         }
         Ok(())
@@ -69,13 +71,15 @@ impl Wavelet {
         for level in (0..top).rev() {
             let extents = extents(shape, levels, level);
             for axis in (0..shape.len()).filter(|&k| levels[k] > level) {
-                self.merge(data, shape, &extents[..shape.len()], axis, &mut scratch);
+                let extents = &extents[..shape.len()];
+                widest(Level { wavelet: self, data, shape, extents, axis, scratch: &mut scratch, merge: true });
             }
         }
         Ok(())
     }
 
     /// One level along one axis of the part of `data` that has `extents`.
+    #[inline(always)]
     fn split(self, data: &mut [f64], shape: &[usize], extents: &[usize], axis: usize, scratch: &mut Scratch) {
         let n = extents[axis];
         if n < 2 {
@@ -85,7 +89,8 @@ impl Wavelet {
         let (low_gain, high_gain) = (self.gain(), 1.0 / self.gain());
         if axis + 1 == shape.len() {
             let (low, high) = scratch.line[..n].split_at_mut(half);
-            for_each_run(shape, extents, axis, |start, _| {
+            let (_, starts) = runs(shape, extents, axis);
+            for start in starts {
                 let line = &mut data[start..start + n];
                 for ((l, h), pair) in low.iter_mut().zip(high.iter_mut()).zip(line.chunks_exact(2)) {
                     *l = pair[0];
@@ -100,11 +105,12 @@ impl Wavelet {
                 }
                 line[..half].iter_mut().zip(low.iter()).for_each(|(x, l)| *x = l * low_gain);
                 line[half..].iter_mut().zip(high.iter()).for_each(|(x, h)| *x = h * high_gain);
-            });
+            }
             return;
         }
         let (low, high) = scratch.rows[..n].split_at_mut(half);
-        for_each_run(shape, extents, axis, |start, run| {
+        let (run, starts) = runs(shape, extents, axis);
+        for start in starts {
             for at in (start..start + run).step_by(LANES) {
                 let lanes = LANES.min(start + run - at);
                 load(data, at, 2 * step, lanes, low.iter_mut());
@@ -118,10 +124,11 @@ impl Wavelet {
                 store(data, at, step, lanes, low.iter());
                 store(data, at + half * step, step, lanes, high.iter());
             }
-        });
+        }
     }
 
     /// The inverse of [`Wavelet::split`].
+    #[inline(always)]
     fn merge(self, data: &mut [f64], shape: &[usize], extents: &[usize], axis: usize, scratch: &mut Scratch) {
         let n = extents[axis];
         if n < 2 {
@@ -131,7 +138,8 @@ impl Wavelet {
         let (low_gain, high_gain) = (1.0 / self.gain(), self.gain());
         if axis + 1 == shape.len() {
             let (low, high) = scratch.line[..n].split_at_mut(half);
-            for_each_run(shape, extents, axis, |start, _| {
+            let (_, starts) = runs(shape, extents, axis);
+            for start in starts {
                 let line = &mut data[start..start + n];
                 low.iter_mut().zip(&line[..half]).for_each(|(l, x)| *l = x * low_gain);
                 high.iter_mut().zip(&line[half..]).for_each(|(h, x)| *h = x * high_gain);
@@ -146,11 +154,12 @@ impl Wavelet {
                 if n % 2 == 1 {
                     line[n - 1] = low[half - 1];
                 }
-            });
+            }
             return;
         }
         let (low, high) = scratch.rows[..n].split_at_mut(half);
-        for_each_run(shape, extents, axis, |start, run| {
+        let (run, starts) = runs(shape, extents, axis);
+        for start in starts {
             for at in (start..start + run).step_by(LANES) {
                 let lanes = LANES.min(start + run - at);
                 load(data, at, step, lanes, low.iter_mut());
@@ -164,7 +173,31 @@ impl Wavelet {
                 store(data, at, 2 * step, lanes, low.iter());
                 store(data, at + step, 2 * step, lanes, high.iter());
             }
-        });
+        }
+    }
+}
+
+/// One level along one axis, up or down.
+struct Level<'a> {
+    wavelet: Wavelet,
+    data: &'a mut [f64],
+    shape: &'a [usize],
+    extents: &'a [usize],
+    axis: usize,
+    scratch: &'a mut Scratch,
+    merge: bool,
+}
+
+impl Work for Level<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Level { wavelet, data, shape, extents, axis, scratch, merge } = self;
+        if merge {
+            wavelet.merge(data, shape, extents, axis, scratch);
+        } else {
+            wavelet.split(data, shape, extents, axis, scratch);
+        }
     }
 }
 
