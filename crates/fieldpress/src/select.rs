@@ -38,6 +38,14 @@ impl FromStr for Tier {
 const SAMPLE: usize = 1 << 16;
 const SAMPLES: usize = 4;
 
+/// How many samples, and which part of the array each of them is, where time counts: trying all candidates then takes a fraction of the
+/// time that coding takes.
+const QUICK: usize = 2;
+const PART: usize = 24;
+
+/// With [`Tier::Balanced`], a method that takes several times as long as the others must be smaller by this.
+const SLOW: f64 = 1.08;
+
 /// With [`Tier::Best`], what is larger than the smallest by more than this on samples is not tried further: methods that learn do better on a
 /// whole block, but not by more.
 const CLOSE: f64 = 1.08;
@@ -52,7 +60,7 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
     if chains.len() <= 1 || shape.is_empty() || tier == Tier::Best && is_small {
         return Ok(chains);
     }
-    let regions = samples(&shape)?;
+    let regions = samples(&shape, tier)?;
     let sizes = chains.par_iter().map(|c| {
         let mut total = 0;
         for region in &regions {
@@ -78,10 +86,14 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
         Ok(total)
     });
     let sizes = sizes.collect::<Result<Vec<u64>>>()?;
-    let smallest = sizes.iter().copied().min().unwrap_or(0);
-    let limit = if tier == Tier::Best { (smallest as f64 * CLOSE) as u64 } else { smallest };
-    let close = chains.into_iter().zip(sizes).filter(|(_, size)| *size <= limit).map(|(c, _)| c);
-    Ok(if tier == Tier::Best { close.collect() } else { close.take(1).collect() })
+    let tried = chains.into_iter().zip(sizes);
+    if tier == Tier::Best {
+        let smallest = tried.clone().map(|(_, size)| size).min().unwrap_or(0);
+        return Ok(tried.filter(|(_, size)| *size as f64 <= smallest as f64 * CLOSE).map(|(c, _)| c).collect());
+    }
+    let weighed = |(c, size): (Chain, u64)| (size as f64 * if c.ids().contains(&"dwt") { SLOW } else { 1.0 }, c);
+    let smallest = tried.map(weighed).min_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(smallest.map(|(_, c)| c).into_iter().collect())
 }
 
 /// Chains worth trying, as text; those this build does not have are left out.
@@ -105,14 +117,14 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
         };
         match tier {
             Tier::Fast => vec![log("pack")],
-            Tier::Balanced => ["interp", "lorenzo", "dwt"].map(log).to_vec(),
+            Tier::Balanced => ["linear", "interp", "lorenzo", "dwt:coder=classes"].map(log).to_vec(),
             Tier::Best => ["lpc", "dwt", "interp", "lorenzo"].map(log).to_vec(),
         }
     } else {
         match tier {
             Tier::Fast => vec!["pack".into()],
-            Tier::Balanced => ["interp", "dwt", "lorenzo"].map(String::from).to_vec(),
-            Tier::Best => ["lpc", "dwt", "dct", "interp", "lorenzo"].map(String::from).to_vec(),
+            Tier::Balanced => ["linear", "interp", "lorenzo", "dwt:coder=classes"].map(String::from).to_vec(),
+            Tier::Best => ["lpc", "dwt", "dct", "interp", "linear", "lorenzo"].map(String::from).to_vec(),
         }
     };
     // Values that were unpacked from integers; others are refused after a look.
@@ -127,13 +139,18 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
     names.into_iter().filter(known).collect()
 }
 
-/// Up to [`SAMPLES`] rectangles of about [`SAMPLE`] values, spread over the array; all of it when it is small.
-fn samples(shape: &Shape) -> Result<Vec<Region>> {
-    if shape.len() <= SAMPLE * SAMPLES {
+/// A few boxes spread over the array; all of it when it is small. [`Tier::Best`] looks at [`SAMPLES`] of about [`SAMPLE`] values,
+/// otherwise [`QUICK`] of a part of the array.
+fn samples(shape: &Shape, tier: Tier) -> Result<Vec<Region>> {
+    let (sample, samples) = match tier {
+        Tier::Best => (SAMPLE, SAMPLES),
+        _ => ((shape.len() / PART).clamp(SAMPLE / 4, SAMPLE), QUICK),
+    };
+    if shape.len() <= sample * samples {
         return Ok(vec![Region::all(*shape)]);
     }
     let mut block = shape.to_vec();
-    while block.iter().product::<usize>() > SAMPLE {
+    while block.iter().product::<usize>() > sample {
         // Halve the longest axis.
         if let Some(longest) = block.iter_mut().max() {
             *longest = longest.div_ceil(2);
@@ -142,7 +159,7 @@ fn samples(shape: &Shape) -> Result<Vec<Region>> {
     let grid = Grid::new(*shape, &block)?;
     let n = grid.len();
     // The odd eighths, so that edges and the centre plane are not all there is.
-    Ok((0..SAMPLES).map(|i| grid.region((2 * i + 1) * n / (2 * SAMPLES))).collect())
+    Ok((0..samples).map(|i| grid.region((2 * i + 1) * n / (2 * samples))).collect())
 }
 
 #[cfg(test)]
