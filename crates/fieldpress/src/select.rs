@@ -112,7 +112,7 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
         match tier {
             Tier::Fast => vec!["pack".into()],
             Tier::Balanced => ["interp", "dwt", "lorenzo"].map(String::from).to_vec(),
-            Tier::Best => ["lpc", "dwt", "dct", "interp", "lorenzo"].map(String::from).to_vec(),
+            Tier::Best => ["lpc", "dwt", "dct", "tucker", "interp", "lorenzo"].map(String::from).to_vec(),
         }
     };
     // Values that were unpacked from integers; others are refused after a look.
