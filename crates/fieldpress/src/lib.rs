@@ -12,6 +12,7 @@ pub mod error;
 mod facade;
 pub mod files;
 pub mod io;
+pub mod linalg;
 pub mod metrics;
 pub mod predict;
 pub mod quantize;

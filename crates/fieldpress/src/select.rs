@@ -34,33 +34,28 @@ impl FromStr for Tier {
     }
 }
 
-/// Values of one sample, and how many samples: enough for contexts to settle, few enough to cost little.
-const SAMPLE: usize = 1 << 16;
-const SAMPLES: usize = 4;
-
-/// How many samples, and which part of the array each of them is, where time counts: trying all candidates then takes a fraction of the
-/// time that coding takes.
-const QUICK: usize = 2;
+/// How many samples, which part of the array each of them is, and within which bounds: trying all candidates then takes a fraction of the
+/// time that coding takes, and tells methods apart nearly as well as coding everything with each would.
+const SAMPLES: usize = 2;
 const PART: usize = 24;
+const VALUES: std::ops::RangeInclusive<usize> = 1 << 14..=1 << 16;
 
 /// With [`Tier::Balanced`], a method that takes several times as long as the others must be smaller by this.
 const SLOW: f64 = 1.08;
 
-/// With [`Tier::Best`], what is larger than the smallest by more than this on samples is not tried further: methods that learn do better on a
-/// whole block, but not by more.
-const CLOSE: f64 = 1.08;
+/// With [`Tier::Best`], what is larger than the smallest by more than this on samples is not tried further.
+const CLOSE: f64 = 1.07;
 
 /// The chains for one array: the one that is smallest on samples. With [`Tier::Best`] all that come close are returned, and
-/// each block takes the smallest; for a small array all of them.
+/// each block takes the smallest.
 pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>> {
     let names = candidates(source.dtype(), plan, tier);
     let chains = names.iter().map(|n| Chain::parse(n)).collect::<Result<Vec<_>>>()?;
     let shape = source.shape();
-    let is_small = shape.len() <= 2 * SAMPLE * SAMPLES;
-    if chains.len() <= 1 || shape.is_empty() || tier == Tier::Best && is_small {
+    if chains.len() <= 1 || shape.is_empty() {
         return Ok(chains);
     }
-    let regions = samples(&shape, tier)?;
+    let regions = samples(&shape)?;
     let sizes = chains.par_iter().map(|c| {
         let mut total = 0;
         for region in &regions {
@@ -89,7 +84,7 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
     let tried = chains.into_iter().zip(sizes);
     if tier == Tier::Best {
         let smallest = tried.clone().map(|(_, size)| size).min().unwrap_or(0);
-        return Ok(tried.filter(|(_, size)| *size as f64 <= smallest as f64 * CLOSE).map(|(c, _)| c).collect());
+        return Ok(tried.filter(|(_, size)| *size as f64 <= CLOSE * smallest as f64).map(|(c, _)| c).collect());
     }
     let weighed = |(c, size): (Chain, u64)| (size as f64 * if c.ids().contains(&"dwt") { SLOW } else { 1.0 }, c);
     let smallest = tried.map(weighed).min_by(|a, b| a.0.total_cmp(&b.0));
@@ -118,13 +113,13 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
         match tier {
             Tier::Fast => vec![log("pack")],
             Tier::Balanced => ["linear", "interp", "lorenzo", "dwt:coder=classes"].map(log).to_vec(),
-            Tier::Best => ["lpc", "dwt", "interp", "lorenzo"].map(log).to_vec(),
+            Tier::Best => ["lpc", "dwt", "tucker", "interp", "linear", "lorenzo"].map(log).to_vec(),
         }
     } else {
         match tier {
             Tier::Fast => vec!["pack".into()],
             Tier::Balanced => ["linear", "interp", "lorenzo", "dwt:coder=classes"].map(String::from).to_vec(),
-            Tier::Best => ["lpc", "dwt", "dct", "interp", "linear", "lorenzo"].map(String::from).to_vec(),
+            Tier::Best => ["lpc", "dwt", "tucker", "dct", "interp", "linear", "lorenzo"].map(String::from).to_vec(),
         }
     };
     // Values that were unpacked from integers; others are refused after a look.
@@ -139,18 +134,14 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
     names.into_iter().filter(known).collect()
 }
 
-/// A few boxes spread over the array; all of it when it is small. [`Tier::Best`] looks at [`SAMPLES`] of about [`SAMPLE`] values,
-/// otherwise [`QUICK`] of a part of the array.
-fn samples(shape: &Shape, tier: Tier) -> Result<Vec<Region>> {
-    let (sample, samples) = match tier {
-        Tier::Best => (SAMPLE, SAMPLES),
-        _ => ((shape.len() / PART).clamp(SAMPLE / 4, SAMPLE), QUICK),
-    };
-    if shape.len() <= sample * samples {
+/// [`SAMPLES`] boxes spread over the array; all of it when it is small.
+fn samples(shape: &Shape) -> Result<Vec<Region>> {
+    let values = (shape.len() / PART).clamp(*VALUES.start(), *VALUES.end());
+    if shape.len() <= values * SAMPLES {
         return Ok(vec![Region::all(*shape)]);
     }
     let mut block = shape.to_vec();
-    while block.iter().product::<usize>() > sample {
+    while block.iter().product::<usize>() > values {
         // Halve the longest axis.
         if let Some(longest) = block.iter_mut().max() {
             *longest = longest.div_ceil(2);
@@ -158,8 +149,8 @@ fn samples(shape: &Shape, tier: Tier) -> Result<Vec<Region>> {
     }
     let grid = Grid::new(*shape, &block)?;
     let n = grid.len();
-    // The odd eighths, so that edges and the centre plane are not all there is.
-    Ok((0..samples).map(|i| grid.region((2 * i + 1) * n / (2 * samples))).collect())
+    // The odd quarters, so that edges and the centre plane are not all there is.
+    Ok((0..SAMPLES).map(|i| grid.region((2 * i + 1) * n / (2 * SAMPLES))).collect())
 }
 
 #[cfg(test)]

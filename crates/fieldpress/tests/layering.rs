@@ -16,12 +16,28 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The coefficients of a transform are coded by their places in it.
     ("transform", &["array", "bits", "error", "entropy"]),
     ("predict", &["array", "bits", "error"]),
+    ("linalg", &["array", "bits", "error"]),
     // L2
     ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict"]),
     ("metrics", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound"]),
     ("codec", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound", "metrics"]),
     // L3
-    ("codecs", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound", "metrics", "codec"]),
+    (
+        "codecs",
+        &[
+            "array",
+            "bits",
+            "error",
+            "entropy",
+            "quantize",
+            "transform",
+            "predict",
+            "linalg",
+            "bound",
+            "metrics",
+            "codec",
+        ],
+    ),
     // L4: codecs through the registry only
     ("container", &["array", "bits", "error", "bound", "codec"]),
     // L5

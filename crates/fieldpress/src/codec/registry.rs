@@ -51,6 +51,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::lpc::ENTRY,
     &c::dwt::ENTRY,
     &c::dct::ENTRY,
+    &c::tucker::ENTRY,
     &c::pack::ENTRY,
     &c::raw::ENTRY,
     &c::pco::ENTRY,

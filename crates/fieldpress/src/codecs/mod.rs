@@ -18,5 +18,6 @@ pub mod raw;
 pub mod shuffle;
 pub mod spatial_delta;
 pub mod transpose;
+pub mod tucker;
 pub mod zlib;
 pub mod zstd;

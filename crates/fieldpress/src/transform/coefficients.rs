@@ -78,7 +78,7 @@ struct Place {
 
 /// Half-octave logarithm.
 #[inline(always)]
-fn log(v: u32) -> usize {
+pub(super) fn log(v: u32) -> usize {
     if v < 2 {
         v as usize
     } else {

@@ -39,6 +39,20 @@ fn cosines(n: usize, k: impl Iterator<Item = usize>, columns: usize, scale: f64)
     .collect()
 }
 
+/// The first `r` rows of the transform of lines of `n` values: the cosines of the lowest frequencies.
+pub fn cosine_rows(n: usize, r: usize) -> Vec<f64> {
+    let scale = (1.0 / n as f64).sqrt();
+    // All angles are among these.
+    let table: Vec<f64> =
+        (0..4 * n).map(|turns| libm::cos(std::f64::consts::PI * turns as f64 / (2 * n) as f64)).collect();
+    let row = |k: usize| {
+        let s = if k == 0 { scale } else { scale * std::f64::consts::SQRT_2 };
+        let table = &table;
+        (0..n).map(move |i| s * table[(2 * i + 1) * k % (4 * n)])
+    };
+    (0..r).flat_map(row).collect()
+}
+
 impl Line {
     fn new(n: usize) -> Line {
         let scale = (1.0 / n as f64).sqrt();

@@ -1,16 +1,19 @@
-//! L1: reversible linear transforms of real arrays, wavelets and block cosine transforms, and the coding of their
-//! coefficients.
+//! L1: reversible linear transforms of real arrays, wavelets, block cosine transforms and bases learned from
+//! data, and the coding of their coefficients.
 
 mod bands;
+pub mod basis;
 mod coefficients;
 pub mod dct;
 mod lines;
 mod neighbours;
+pub mod product;
 mod quantised;
 pub mod trial;
 pub mod wavelet;
 
 pub use bands::{Band, Decomposition, Subband};
+pub use basis::Basis;
 pub use coefficients::{decode_coefficients, encode_coefficients, Coder};
 pub use dct::BlockDct;
 pub use quantised::Quantised;

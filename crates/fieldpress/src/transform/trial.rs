@@ -90,7 +90,7 @@ pub fn best_step(x: &[f64], tolerance: f64, mut encode: impl FnMut(f64, &mut [f6
 
 /// About how many bytes it takes to correct `y` to within `tolerance` of `x`: the entropy of the multiples of two
 /// tolerances between them.
-fn correction_bytes(x: &[f64], y: &[f64], tolerance: f64) -> f64 {
+pub fn correction_bytes(x: &[f64], y: &[f64], tolerance: f64) -> f64 {
     let mut counts = [0u32; 17];
     for (x, y) in x.iter().zip(y) {
         // Saturates; a difference that is not a number counts as none.

@@ -1,0 +1,5 @@
+//! L1: linear algebra of small dense matrices.
+
+mod eigen;
+
+pub use eigen::eigenvectors;
