@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::array::{Element, Grid, Slice, Source};
+use crate::bits::{widest, Work};
 use crate::dispatch;
 use crate::error::Result;
 
@@ -41,6 +42,29 @@ struct Extreme {
 /// Values counted at a time.
 const PIECE: usize = 512;
 const LANES: usize = 8;
+
+/// Of every eighth value the largest, the largest negated, the smallest magnitude but 0, and the sum of squares: loops that keep one
+/// lane per vector element need no order among values.
+struct Summary<'a>(&'a [f64]);
+
+impl Work for Summary<'_> {
+    type Output = [[f64; LANES]; 4];
+    #[inline(always)]
+    fn run(self) -> [[f64; LANES]; 4] {
+        let (mut high, mut low) = ([f64::NEG_INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        let (mut small, mut square) = ([f64::INFINITY; LANES], [0.0; LANES]);
+        for eight in self.0.chunks(LANES) {
+            for ((((&v, h), l), m), s) in eight.iter().zip(&mut high).zip(&mut low).zip(&mut small).zip(&mut square) {
+                *s += v * v;
+                *h = if v > *h { v } else { *h };
+                *l = if -v > *l { -v } else { *l };
+                let a = if v == 0.0 { f64::INFINITY } else { v.abs() };
+                *m = if a < *m { a } else { *m };
+            }
+        }
+        [high, low, small, square]
+    }
+}
 
 impl Extreme {
     const NONE: Extreme = Extreme { value: f64::NEG_INFINITY, count: 0, next: f64::NEG_INFINITY };
@@ -154,18 +178,7 @@ impl Stats {
     /// Counts valid values in; all but the sum of squares, which is left to `squares`, and the ends.
     #[inline(always)]
     fn add(&mut self, reals: &[f64], squares: &mut Sum) {
-        // What keeps one lane per vector element: the loops then need no order among values.
-        let (mut high, mut low) = ([f64::NEG_INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-        let (mut small, mut square) = ([f64::INFINITY; LANES], [0.0; LANES]);
-        for eight in reals.chunks(LANES) {
-            for ((((&v, h), l), m), s) in eight.iter().zip(&mut high).zip(&mut low).zip(&mut small).zip(&mut square) {
-                *s += v * v;
-                *h = if v > *h { v } else { *h };
-                *l = if -v > *l { -v } else { *l };
-                let a = if v == 0.0 { f64::INFINITY } else { v.abs() };
-                *m = if a < *m { a } else { *m };
-            }
-        }
+        let [high, low, small, square] = widest(Summary(reals));
         self.count += reals.len() as u64;
         // A lane sums up few enough that nothing is lost.
         square.iter().for_each(|&s| squares.add(s));

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::array::{Element, Mask, Shape};
-use crate::bits::ByteReader;
+use crate::bits::{widest, ByteReader, Work};
 use crate::bound::Term;
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
@@ -88,11 +88,11 @@ impl Kernel for BoundPack {
         let mut q = [0i32; PIECE];
         for (at, n) in differences.pieces() {
             let q = &mut q[..n];
-            let (good, small) = rounding.round(&x[at..at + n], q);
+            let out = &mut groups.as_flattened_mut()[filled..filled + n];
+            let piece = Forward { rounding: &rounding, x: &x[at..at + n], q, differences: &mut differences, at, out };
+            let (good, small) = widest(piece);
             inside &= good;
             fits &= small;
-            let flat = groups.as_flattened_mut();
-            differences.forward(at, q, &mut flat[filled..filled + n]);
             filled += n;
             if filled >= PIECE {
                 let whole = filled / GROUP;
@@ -136,13 +136,52 @@ impl Kernel for BoundPack {
                 to += PIECE;
             }
             let q = &mut q[..n];
-            differences.inverse(at, &groups.as_flattened()[from..from + n], q);
+            let packed = &groups.as_flattened()[from..from + n];
+            widest(Inverse { step, packed, q, differences: &mut differences, at, out: &mut out[at..at + n] });
             from += n;
-            for (o, &q) in out[at..at + n].iter_mut().zip(&*q) {
-                *o = T::from_f64(f64::from(q) * step);
-            }
         }
         Ok(())
+    }
+}
+
+/// Rounds a piece and takes its differences.
+struct Forward<'a, T> {
+    rounding: &'a Rounding,
+    x: &'a [T],
+    q: &'a mut [i32],
+    differences: &'a mut Differences,
+    at: usize,
+    out: &'a mut [u32],
+}
+
+impl<T: Element> Work for Forward<'_, T> {
+    type Output = (bool, bool);
+    #[inline(always)]
+    fn run(self) -> (bool, bool) {
+        let known = self.rounding.round(self.x, self.q);
+        self.differences.forward(self.at, self.q, self.out);
+        known
+    }
+}
+
+/// Sums the differences of a piece up to values.
+struct Inverse<'a, T> {
+    step: f64,
+    packed: &'a [u32],
+    q: &'a mut [i32],
+    differences: &'a mut Differences,
+    at: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Element> Work for Inverse<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.differences.inverse(self.at, self.packed, self.q);
+        for (o, &q) in self.out.iter_mut().zip(&*self.q) {
+            *o = T::from_f64(f64::from(q) * self.step);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Uniform quantisation around a prediction.
 
 use crate::array::{DType, Element};
+use crate::bits::{widest, Work};
 
 /// 1.5 * 2^52. A sum with it is the nearest integer, ties to even, in its low bits, for magnitudes below 2^51; which is several
 /// times as fast as a saturating cast.
@@ -29,20 +30,31 @@ pub fn before_rounding<T: Element>(tolerance: f64, x: &[T]) -> f64 {
         DType::F64 => 4.0 / (1u64 << 53) as f64,
         _ => return tolerance,
     };
-    // One maximum per vector element: the loop then needs no order among values.
-    let mut lanes = [0.0f64; 8];
-    for eight in x.chunks(8) {
-        for (m, v) in lanes.iter_mut().zip(eight) {
-            let a = v.to_f64().abs();
-            *m = if a > *m { a } else { *m };
-        }
-    }
-    let largest = lanes.iter().fold(0.0f64, |m, &a| m.max(a));
+    let largest = widest(Largest(x));
     let loss = (largest + tolerance) * unit;
     if loss < tolerance / 8.0 {
         tolerance - loss
     } else {
         tolerance
+    }
+}
+
+/// The largest magnitude.
+struct Largest<'a, T>(&'a [T]);
+
+impl<T: Element> Work for Largest<'_, T> {
+    type Output = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        // One maximum per vector element: the loop then needs no order among values.
+        let mut lanes = [0.0f64; 16];
+        for some in self.0.chunks(16) {
+            for (m, v) in lanes.iter_mut().zip(some) {
+                let a = v.to_f64().abs();
+                *m = if a > *m { a } else { *m };
+            }
+        }
+        lanes.iter().fold(0.0f64, |m, &a| m.max(a))
     }
 }
 
