@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Puts fieldpress beside SZ3, SPERR and ZFP on .npy files: ratios and speeds at the same bound, one thread, one after the other.
+"""Puts fieldpress beside its peers on .npy files: ratios and speeds at the same bound, one thread, one after the other.
 
-    python3 -m venv peers && peers/bin/pip install pysz==1.1.0 hdf5plugin h5py zfpy==1.0.1 numpy
+    python3 -m venv peers
+    peers/bin/pip install pysz==1.1.0 hdf5plugin==7.1.0 h5py zfpy==1.0.1 fpzip==1.2.5 pcodec==1.1.0 blosc2==4.14.1 zstandard==0.25.0 numpy
     peers/bin/python benches/side_by_side.py FILE.npy... > table.md
+    peers/bin/python benches/side_by_side.py --lossless FILE.npy... > lossless.md
 
 Bounds are maximum errors relative to the value range of the valid values; MB are 1e6 bytes of input; times are the best of
 three runs. SPERR runs inside HDF5's filter, whose copies are part of its time. A ratio in brackets: the bound did not hold.
@@ -17,13 +19,18 @@ import subprocess
 import sys
 import time
 
+import blosc2
+import fpzip
 import h5py
 import hdf5plugin
 import numpy as np
+import pcodec
 import zfpy
+import zstandard
 from pysz import sz, szAlgorithm, szConfig, szErrorBoundMode
 
-OURS = ["pack", "interp", "lorenzo", "lpc", "dwt", "dct"]
+OURS = ["pack", "interp", "lorenzo", "linear", "lpc", "dwt", "dct", "tucker"]
+TIERS = ["fast", "balanced", "best"]
 
 
 def fold(x, rank):
@@ -76,6 +83,42 @@ def zfp(x, tolerance):
     return len(packed), back, middle - start, time.perf_counter() - middle
 
 
+def lossless(encode, decode):
+    def run(x, _):
+        start = time.perf_counter()
+        packed = encode(x)
+        middle = time.perf_counter()
+        back = decode(packed, x)
+        return len(packed), back, middle - start, time.perf_counter() - middle
+
+    return run
+
+
+def blosc(codec, level, shuffle):
+    def encode(x):
+        return blosc2.compress2(x, typesize=x.itemsize, codec=codec, clevel=level, filters=[shuffle], nthreads=1)
+
+    return lossless(encode, lambda b, x: np.frombuffer(blosc2.decompress2(b, nthreads=1), x.dtype))
+
+
+def zstd(level):
+    encode, decode = zstandard.ZstdCompressor(level), zstandard.ZstdDecompressor()
+    return lossless(lambda x: encode.compress(x.tobytes()), lambda b, x: np.frombuffer(decode.decompress(b), x.dtype))
+
+
+LOSSLESS = {
+    "pcodec": lossless(
+        lambda x: pcodec.standalone.simple_compress(x.ravel(), pcodec.ChunkConfig()),
+        lambda b, x: pcodec.standalone.simple_decompress(b),
+    ),
+    "fpzip": lossless(
+        lambda x: fpzip.compress(fold(x, 3), precision=0, order="C"), lambda b, x: fpzip.decompress(b, order="C")
+    ),
+    "blosc2 shuffle+zstd": blosc(blosc2.Codec.ZSTD, 5, blosc2.Filter.SHUFFLE),
+    "blosc2 bitshuffle+lz4": blosc(blosc2.Codec.LZ4, 5, blosc2.Filter.BITSHUFFLE),
+    "zstd -3": zstd(3),
+    "zstd -19": zstd(19),
+}
 PEERS = {
     "SZ3 interp": sz3(szAlgorithm.INTERP),
     "SZ3 Lorenzo": sz3(szAlgorithm.LORENZO_REG),
@@ -95,51 +138,72 @@ def peer(run, x, tolerance):
     return x.nbytes / size, error <= tolerance, *speed
 
 
+def ours(command, file, codec, bound):
+    """Ratio and speeds of one of our codecs or tiers."""
+    line = [command, "bench", file, "--codec", codec, *bound, "-j", "1", "--repeat", "3", "--json"]
+    row = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+    return row["ratio"], True, row["encode_mb_s"], row["decode_mb_s"]
+
+
+def read(file, fill):
+    """The array in native byte order; fill values replaced by the mean of the others, unless they are to be kept."""
+    x = np.load(file)
+    x = x.astype(x.dtype.newbyteorder("="))
+    valid = np.abs(x) < 1e19
+    if not fill:
+        x[~valid] = x[valid].mean(dtype=np.float64)
+    return x
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+")
     parser.add_argument("--rel", default="1e-2,1e-3,1e-4")
+    parser.add_argument("--lossless", action="store_true", help="no bound: every bit is kept")
     parser.add_argument("--fieldpress", default="target/release/fieldpress")
     a = parser.parse_args()
-    names = [*PEERS, *OURS]
-    ratios, speeds = [], []
-    logs = {name: [] for name in names}
-    gains = {rel: [] for rel in a.rel.split(",")}
+    peers = LOSSLESS if a.lossless else PEERS
+    codecs = TIERS if a.lossless else OURS + TIERS
+    names = [*peers, *codecs]
+    ratios, speeds, bounds = [], [], ["lossless"] if a.lossless else a.rel.split(",")
+    logs = {bound: {name: [] for name in names} for bound in bounds}
+    rates = {name: [] for name in names}
     for file in a.files:
         field = os.path.basename(file).removesuffix(".npy")
-        x = np.load(file).astype(np.load(file, mmap_mode="r").dtype.newbyteorder("="))
-        valid = np.abs(x) < 1e19
-        x[~valid] = x[valid].mean(dtype=np.float64)
-        for rel in a.rel.split(","):
-            tolerance = float(rel) * (float(x.max()) - float(x.min()))
-            cells, rates = [], []
-            for name, run in PEERS.items():
-                print(f"{field} {rel} {name}", file=sys.stderr)
-                ratio, held, encode, decode = peer(run, x, tolerance)
-                logs[name].append(np.log(ratio))
-                cells.append(f"{ratio:.4g}" if held else f"({ratio:.4g})")
-                rates.append(f"{encode:.0f}/{decode:.0f}")
-            for name in OURS:
-                command = [a.fieldpress, "bench", file, "--codec", name, "--rel", rel, "-j", "1", "--repeat", "3", "--json"]
-                row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-                logs[name].append(np.log(row["ratio"]))
-                cells.append(f"{row['ratio']:.4g}")
-                rates.append(f"{row['encode_mb_s']:.0f}/{row['decode_mb_s']:.0f}")
-            last = {name: logs[name][-1] for name in names}
-            gains[rel].append(max(last[n] for n in OURS) - max(last[n] for n in PEERS))
-            ratios.append(f"| {field} | {rel} | " + " | ".join(cells) + " |")
-            speeds.append(f"| {field} | {rel} | " + " | ".join(rates) + " |")
-    head = "| field | rel | " + " | ".join(names) + " |\n|" + "---|" * (2 + len(names))
+        x = read(file, a.lossless)
+        for bound in bounds:
+            tolerance = 0.0 if a.lossless else float(bound) * (float(x.max()) - float(x.min()))
+            cells = []
+            for name in names:
+                print(f"{field} {bound} {name}", file=sys.stderr)
+                if name in peers:
+                    got = peer(peers[name], x, tolerance)
+                else:
+                    got = ours(a.fieldpress, file, name, ["--lossless"] if a.lossless else ["--rel", bound])
+                cells.append(got)
+                logs[bound][name].append(np.log(got[0]))
+                rates[name].append(np.log(got[2:]))
+            row = f"| {field} | {bound} | "
+            ratios.append(row + " | ".join(f"{r:.4g}" if held else f"({r:.4g})" for r, held, _, _ in cells) + " |")
+            speeds.append(row + " | ".join(f"{e:.0f}/{d:.0f}" for _, _, e, d in cells) + " |")
+    head = "| field | bound | " + " | ".join(names) + " |\n|" + "---|" * (2 + len(names))
     print("Ratios:\n")
     print(head, *ratios, sep="\n")
-    mean = " | ".join(f"**{np.exp(np.mean(logs[n])):.4g}**" for n in names)
-    print(f"| geometric mean | | {mean} |\n")
-    for rel, g in gains.items():
-        mean, least = np.exp(np.mean(g)), np.exp(min(g))
-        print(f"At {rel}, the best of ours over the best of these peers: {mean:.3f} in the geometric mean, at least {least:.3f}.")
+    for bound in bounds:
+        means = " | ".join(f"**{np.exp(np.mean(logs[bound][n])):.4g}**" for n in names)
+        print(f"| geometric mean | {bound} | {means} |")
     print()
-    print("MB/s, compress/decompress:\n")
+    for bound in bounds:
+        theirs = np.max([logs[bound][n] for n in peers], axis=0)
+        for what, group in [("best codec", codecs), *[(f"`{t}`", [t]) for t in TIERS]]:
+            gain = np.max([logs[bound][n] for n in group], axis=0) - theirs
+            mean, least = np.exp(np.mean(gain)), np.exp(gain.min())
+            won = int((gain > 0).sum())
+            print(f"- {bound}: our {what} over the best of these peers: {mean:.3f} in the geometric mean, at least {least:.3f}, {won} of {len(gain)} won.")
+    print("\nMB/s, compress/decompress:\n")
     print(head, *speeds, sep="\n")
+    means = [np.exp(np.mean(rates[n], axis=0)) for n in names]
+    print("| geometric mean | | " + " | ".join(f"**{e:.0f}/{d:.0f}**" for e, d in means) + " |")
 
 
 if __name__ == "__main__":

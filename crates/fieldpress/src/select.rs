@@ -34,11 +34,14 @@ impl FromStr for Tier {
     }
 }
 
-/// How many samples, which part of the array each of them is, and within which bounds: trying all candidates then takes a fraction of the
-/// time that coding takes, and tells methods apart nearly as well as coding everything with each would.
-const SAMPLES: usize = 2;
+/// Values of one sample. They tell methods apart nearly as well as coding everything with each would, and cost a fraction of it.
+const SAMPLE: usize = 1 << 14;
+/// Up to so many times as large may samples be that cost little beside what is done with them, when they are a small part of the array.
+const LARGER: usize = 4;
 const PART: usize = 24;
-const VALUES: std::ops::RangeInclusive<usize> = 1 << 14..=1 << 16;
+/// How many samples at least and at most, and for how many values there is one.
+const SAMPLES: std::ops::RangeInclusive<usize> = 2..=8;
+const EVERY: usize = 1 << 21;
 
 /// With [`Tier::Balanced`], a method that takes several times as long as the others must be smaller by this.
 const SLOW: f64 = 1.08;
@@ -55,7 +58,7 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
     if chains.len() <= 1 || shape.is_empty() {
         return Ok(chains);
     }
-    let regions = samples(&shape)?;
+    let regions = samples(&shape, tier)?;
     let sizes = chains.par_iter().map(|c| {
         let mut total = 0;
         for region in &regions {
@@ -134,10 +137,14 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
     names.into_iter().filter(known).collect()
 }
 
-/// [`SAMPLES`] boxes spread over the array; all of it when it is small.
-fn samples(shape: &Shape) -> Result<Vec<Region>> {
-    let values = (shape.len() / PART).clamp(*VALUES.start(), *VALUES.end());
-    if shape.len() <= values * SAMPLES {
+/// Boxes spread over the array; all of it when it is small.
+fn samples(shape: &Shape, tier: Tier) -> Result<Vec<Region>> {
+    let values = match tier {
+        Tier::Best => (shape.len() / PART).clamp(SAMPLE, LARGER * SAMPLE),
+        _ => SAMPLE,
+    };
+    let count = (shape.len() / EVERY).clamp(*SAMPLES.start(), *SAMPLES.end());
+    if shape.len() <= values * count {
         return Ok(vec![Region::all(*shape)]);
     }
     let mut block = shape.to_vec();
@@ -149,8 +156,8 @@ fn samples(shape: &Shape) -> Result<Vec<Region>> {
     }
     let grid = Grid::new(*shape, &block)?;
     let n = grid.len();
-    // The odd quarters, so that edges and the centre plane are not all there is.
-    Ok((0..SAMPLES).map(|i| grid.region((2 * i + 1) * n / (2 * SAMPLES))).collect())
+    // Odd parts, so that edges and the centre plane are not all there is.
+    Ok((0..count).map(|i| grid.region((2 * i + 1) * n / (2 * count))).collect())
 }
 
 #[cfg(test)]

@@ -215,14 +215,11 @@ fn best_step(sample: &[f64], shape: &[usize], decomposition: &Decomposition, tol
     let bands = d.bands(shape)?;
     let mut coefficients = sample.to_vec();
     d.forward(&mut coefficients, shape)?;
-    let mut bytes = Vec::new();
     trial::best_step(sample, tolerance, |step, y| {
-        bytes.clear();
         let quantised = Quantised::new(&coefficients, step);
         quantised.values(y);
         d.inverse(y, shape)?;
-        quantised.encode(shape, &bands, Coder::Classes, &mut bytes)?;
-        Ok(bytes.len())
+        quantised.size(shape, &bands)
     })
 }
 

@@ -26,12 +26,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::array::{Element, Mask, Shape};
-use crate::bits::{zigzag, ByteReader};
+use crate::bits::ByteReader;
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
 use crate::entropy::magnitude::{magnitude, CLASSES, CLASS_TABLE};
-use crate::entropy::{encode_classes, RansDecoder};
+use crate::entropy::{class_bits, encode_classes, RansDecoder};
 use crate::error::{Error, Result};
 use crate::predict::interpolation::{for_each_row, passes, predict_row, row_length, top_stride, Pass, Scheme, Spline};
 use crate::quantize::{before_rounding, Uniform};
@@ -213,7 +213,7 @@ impl BoundInterp {
         let size = |p: &Params| {
             let mut encoder = Encoder::new(&sample, mask.as_ref(), 0.0);
             walk(&shape, p, &mut vec![T::default(); sample.len()], &mut encoder);
-            entropy(&encoder.codes, &encoder.classes)
+            class_bits(&encoder.codes, &encoder.classes, KINDS * CLASSES)
         };
         let smallest = |trials: Vec<Params>| {
             let sizes: Vec<f64> = trials.iter().map(&size).collect();
@@ -232,30 +232,6 @@ impl BoundInterp {
         }
         best
     }
-}
-
-/// About how many bits codes of these classes come to: the entropy of each class.
-fn entropy(codes: &[i32], classes: &[u8]) -> f64 {
-    const BINS: usize = 64;
-    let mut counts = vec![[0u32; BINS]; KINDS * CLASSES];
-    let mut bits = 0.0;
-    for (&q, &c) in codes.iter().zip(classes) {
-        // Large codes share bins, one a power of two, and pay for the bits that tell them apart.
-        let z = zigzag(q) as usize;
-        let bin = if z < 32 { z } else { 27 + z.ilog2() as usize };
-        if z >= 32 {
-            bits += f64::from(z.ilog2());
-        }
-        if let Some(n) = counts.get_mut(usize::from(c)).and_then(|c| c.get_mut(bin)) {
-            *n += 1;
-        }
-    }
-    for class in &counts {
-        let total: u32 = class.iter().sum();
-        let cost = |&n: &u32| f64::from(n) * (libm::log2(f64::from(total)) - libm::log2(f64::from(n)));
-        bits += class.iter().filter(|&&n| n > 0).map(cost).sum::<f64>();
-    }
-    bits
 }
 
 /// About [`SAMPLE`] values from the middle of a block.

@@ -46,7 +46,9 @@ use super::bands::Band;
 use super::lines::strides;
 use super::neighbours::{Padded, Sums};
 use crate::array::MAX_RANK;
-use crate::entropy::{encode_classes, BinaryDecoder, BinaryEncoder, Bit, Decisions, MixedModel, RansDecoder};
+use crate::entropy::{
+    class_bits, encode_classes, BinaryDecoder, BinaryEncoder, Bit, Decisions, MixedModel, RansDecoder,
+};
 use crate::error::{Error, Result};
 
 /// How coefficients become bytes.
@@ -178,6 +180,13 @@ pub fn encode_coefficients(
         }
     }
     Ok(())
+}
+
+/// About how many bits [`encode_coefficients`] with [`Coder::Classes`] would take. Errors: as that.
+pub(super) fn coefficient_bits(codes: &mut [i32], shape: &[usize], bands: &[Band]) -> Result<f64> {
+    let mut c = ClassEncoder::default();
+    run(codes, shape, bands, &mut c)?;
+    Ok(class_bits(&c.symbols, &c.classes, 256))
 }
 
 /// The inverse of [`encode_coefficients`]; all of `bytes` is read. Total on hostile bytes.

@@ -17,7 +17,7 @@
 //! `step * (q + sign(q) * r[min(|q|, 3)] / 256)`, and 0 for `q = 0`.
 
 use super::bands::Band;
-use super::coefficients::{decode_coefficients, encode_coefficients, Coder};
+use super::coefficients::{coefficient_bits, decode_coefficients, encode_coefficients, Coder};
 use super::lines::strides;
 use crate::array::MAX_RANK;
 use crate::bits::{put_varint, unzigzag, zigzag, ByteReader};
@@ -95,6 +95,17 @@ impl Quantised {
         put_varint(out, u64::from(zigzag(offset)));
         out.extend(self.shifts.iter().skip(1).map(|&b| b as u8));
         encode_coefficients(&mut self.codes, shape, bands, coder, out)
+    }
+
+    /// About how many bytes [`Quantised::encode`] with [`Coder::Classes`] would take. Errors: as that.
+    pub fn size(mut self, shape: &[usize], bands: &[Band]) -> Result<usize> {
+        if self.step == 0.0 {
+            return Ok(8);
+        }
+        if let Some(first) = bands.first() {
+            flatten(&mut self.codes, shape, first);
+        }
+        Ok((coefficient_bits(&mut self.codes, shape, bands)? / 8.0) as usize)
     }
 
     /// The inverse of [`Quantised::encode`]; all of `bytes` is read. Total on hostile bytes.

@@ -17,7 +17,7 @@ pub fn sample_size(n: usize) -> usize {
 
 /// How many of `n` values tell which transforms are hopeless.
 pub fn screen_size(n: usize) -> usize {
-    (n / 64).clamp(1 << 12, 1 << 15)
+    (n / 64).clamp(1 << 11, 1 << 15)
 }
 
 /// How many of `n` values steps are tried out on.
