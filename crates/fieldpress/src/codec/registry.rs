@@ -51,6 +51,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::dwt::ENTRY,
     &c::dct::ENTRY,
     &c::pack::ENTRY,
+    &c::zfp::ENTRY,
     &c::raw::ENTRY,
     &c::pco::ENTRY,
     &c::zlib::ENTRY,

@@ -17,5 +17,6 @@ pub mod raw;
 pub mod shuffle;
 pub mod spatial_delta;
 pub mod transpose;
+pub mod zfp;
 pub mod zlib;
 pub mod zstd;

@@ -9,6 +9,7 @@ mod neighbours;
 mod quantised;
 pub mod trial;
 pub mod wavelet;
+pub mod zfp;
 
 pub use bands::{Band, Decomposition, Subband};
 pub use coefficients::{decode_coefficients, encode_coefficients, Coder};
