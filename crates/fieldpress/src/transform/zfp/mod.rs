@@ -31,9 +31,11 @@
 //! they are, of magnitudes below `2^30` (`2^62`).
 //!
 //! The transform takes lines of four values along the last axis, then along each before it, halves rounded down:
-//! `x += w; x >>= 1; w -= x; z += y; z >>= 1; y -= z; x += z; x >>= 1; z -= x; w += y; w >>= 1; y -= w; w += y >> 1; y -= w >> 1`.
+//! `x += w; x >>= 1; w -= x; z += y; z >>= 1; y -= z; x += z; x >>= 1; z -= x; w += y; w >>= 1; y -= w; w += y >> 1; y -= w >> 1`. Reading, along the first axis
+//! first: `y += w >> 1; w -= y >> 1; y += w; w <<= 1; w -= y; z += x; x <<= 1; x -= z; y += z; z <<= 1; z -= y; w += x; x <<= 1; x -= w`.
+//! A float is its integer in the type times `2^(e - 157)` (`2^(e - 1085)`), rounded to a number of the type, in the arithmetic of the type.
 //!
-//! **Reversible, floats**: a bit 0 for a block of +0; else 1, and 0 and the exponent e, if the truncated values give back the very
+//! **Reversible, floats**: a bit 0 for a block of +0; else 1, and 0 and e as above, if the truncated values give back the very
 //! bits and `e >= 30` (62); else 1, and the values are the integers of their bits, all but the sign flipped where it is set. **Integers**: as they are. Then
 //! the number of planes less one in 5 (64-bit types: 6) bits, so that those left out are zero. The transform takes `w -= z; z -= y; y -= x; w -= z; z -= y; w -= z`.
 //!
