@@ -71,7 +71,7 @@ fn integers(extents: &[usize], kind: &str) -> Vec<i64> {
     let value = |i: usize| {
         let h = hashed(i);
         match kind {
-            "sparse" if h % 16 == 0 => (h >> 46) as i64 - (1 << 17),
+            "sparse" if h.is_multiple_of(16) => (h >> 46) as i64 - (1 << 17),
             "sparse" => 0,
             "noise" => (h >> 43) as i64 - (1 << 20),
             _ => {
@@ -107,6 +107,7 @@ fn values<T: Element>(extents: &[usize], kind: &str) -> Vec<T> {
     let exponent = match kind {
         "large" => [105, 1000],
         "tiny" => [-100, -964],
+        "tinier" => [-120, -985],
         "subnormal" => [-150, -1075],
         _ => [-9, -9],
     }[usize::from(!small)];

@@ -61,13 +61,13 @@ macro_rules! float {
             #[inline(always)]
             fn to_fixed<const N: usize>(x: &[Self; N], e: u32) -> [$i; N] {
                 // By shifts: no power of two is large enough to scale tiny values, and casts that saturate are slow.
-                const ROOM: u32 = $u::BITS - 3 - $mantissa;
+                const ROOM: u32 = $u::BITS - 2 - $mantissa;
                 let mut q = [0; N];
                 for (q, x) in q.iter_mut().zip(x) {
                     let bits = x.abs().to_bits();
                     let field = bits >> $mantissa;
                     let mantissa = bits & ((1 << $mantissa) - 1) | field.min(1) << $mantissa;
-                    let down = (e as $u).wrapping_sub(field.max(1) + 1).min($u::BITS as $u - 1);
+                    let down = (e as $u).wrapping_sub(field.max(1)).min($u::BITS as $u - 1);
                     let magnitude = (mantissa << ROOM >> down) as $i;
                     let sign = x.to_bits() as $i >> ($i::BITS - 1);
                     *q = (magnitude ^ sign) - sign;
@@ -311,4 +311,47 @@ fn get_planes<I: Int, const N: usize, const R: usize, const W: usize>(
         q[usize::from(at) % N] = *u;
     }
     q
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_become_integers_by_truncation() {
+        let tiny = |b: u32| f32::from_bits(b);
+        let x =
+            [0.0, -0.0, tiny(1), -tiny(0x7f_ffff), tiny(0x80_0000), 3.0e-38, -1.7e-30, 5.0e-28, 0.3, -1.0, 7.9, -1e9];
+        for n in 1..=x.len() {
+            // The last value is the largest.
+            let block: [f32; 16] = std::array::from_fn(|i| x[i % n]);
+            let e = f32::exponent(&block);
+            let (mut power, half) = (1.0, e < 157);
+            (0..e.abs_diff(157)).for_each(|_| power *= if half { 2.0 } else { 0.5 });
+            let exact = block.map(|x| (f64::from(x) * power) as i32);
+            assert_eq!(f32::to_fixed(&block, e), exact, "{n}");
+            assert!(n < 3 || exact.iter().any(|q| q.abs() >= 1 << 29) || e == 1, "{n} {e}");
+        }
+        let block = [1.5, -f64::from_bits(1), f64::MIN_POSITIVE, -0.75];
+        let e = f64::exponent(&block);
+        assert_eq!((e, f64::to_fixed(&block, e)), (1024, [3 << 60, 0, 0, -3 << 59]));
+        let e = f64::exponent(&[0.0, f64::from_bits(1), 0.0, 0.0]);
+        assert_eq!(
+            (e, f64::to_fixed(&[0.0, -f64::from_bits(5), f64::MIN_POSITIVE / 2.0, 0.0], e)),
+            (1, [0, -5 << 10, 1 << 61, 0])
+        );
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_lost_in_reversible_blocks() {
+        let x = [f32::NAN, f32::NEG_INFINITY, 1.0, -0.0];
+        for params in [Params::REVERSIBLE, Params::ALL] {
+            let mut bytes = Vec::new();
+            let mut w = Writer::new(&mut bytes);
+            encode::<f32, 4, 4, 1>(&x, &params, &mut w);
+            w.finish();
+            let y: [f32; 4] = decode::<f32, 4, 4, 1>(&params, &mut Reader::new(&bytes));
+            assert!(!params.is_reversible() || x.map(f32::to_bits) == y.map(f32::to_bits));
+        }
+    }
 }

@@ -46,9 +46,9 @@ impl Grid {
     #[inline(always)]
     fn at(&self, corner: [usize; 4]) -> Place {
         let mut p = Place { at: 0, counts: [4; 4] };
-        for k in 0..4 {
-            p.at += corner[k] * self.strides[k];
-            p.counts[k] = (self.extents[k] - corner[k]).min(4);
+        for (k, c) in corner.into_iter().enumerate() {
+            p.at += c * self.strides[k];
+            p.counts[k] = (self.extents[k] - c).min(4);
         }
         p
     }
