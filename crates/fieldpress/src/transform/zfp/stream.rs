@@ -138,12 +138,10 @@ impl<'a> Reader<'a> {
         v
     }
     /// Consumes `n` bits unseen.
-    pub(super) fn skip(&mut self, mut n: u32) {
-        while n > 0 {
-            let some = n.min(56);
-            self.get(some);
-            n -= some;
-        }
+    pub(super) fn skip(&mut self, n: u32) {
+        let to = self.bits() + n as usize;
+        (self.at, self.word, self.have) = (to / 8, 0, 0);
+        self.get((to % 8) as u32);
     }
     /// Bits consumed.
     pub(super) fn bits(&self) -> usize {
