@@ -19,5 +19,6 @@ pub mod shuffle;
 pub mod spatial_delta;
 pub mod transpose;
 pub mod tucker;
+pub mod zfp;
 pub mod zlib;
 pub mod zstd;

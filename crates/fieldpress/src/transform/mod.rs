@@ -11,6 +11,7 @@ pub mod product;
 mod quantised;
 pub mod trial;
 pub mod wavelet;
+pub mod zfp;
 
 pub use bands::{Band, Decomposition, Subband};
 pub use basis::Basis;
