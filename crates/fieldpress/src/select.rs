@@ -5,6 +5,7 @@ use std::str::FromStr;
 use rayon::prelude::*;
 
 use crate::array::{DType, Grid, Region, Shape, Source};
+use crate::bound::{Approach, Term};
 use crate::codec::registry;
 use crate::codec::{encode_block, BoundChain, Candidate, Chain, Spec, Task};
 use crate::container::Plan;
@@ -46,11 +47,16 @@ const EVERY: usize = 1 << 21;
 /// With [`Tier::Balanced`], a method that takes several times as long as the others must be smaller by this.
 const SLOW: f64 = 1.08;
 
+/// How often samples are coded to come close to a limit on the whole array.
+const ATTEMPTS: usize = 4;
+
 /// With [`Tier::Best`], what is larger than the smallest by more than this on samples is not tried further.
 const CLOSE: f64 = 1.07;
+/// The same under a limit on the whole array, where samples tell less.
+const NEAR: f64 = 1.25;
 
 /// The chains for one array: the one that is smallest on samples. With [`Tier::Best`] all that come close are returned, and
-/// each block takes the smallest.
+/// each block takes the smallest, or under a limit on the whole array all blocks the same.
 pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>> {
     let names = candidates(source.dtype(), plan, tier);
     let chains = names.iter().map(|n| Chain::parse(n)).collect::<Result<Vec<_>>>()?;
@@ -59,39 +65,77 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
         return Ok(chains);
     }
     let regions = samples(&shape, tier)?;
-    let sizes = chains.par_iter().map(|c| {
-        let mut total = 0;
-        for region in &regions {
-            let values = source.read(region)?;
-            let spec = Spec { dtype: source.dtype(), shape: region.shape() };
-            let shared = Vec::new();
-            let bound: BoundChain<'_> = match c.bind(&shared, &spec) {
-                Ok(b) => b,
-                Err(_) => return Ok(u64::MAX),
-            };
-            let task = Task {
-                criterion: &plan.criterion,
-                hint: plan.hint,
-                fill: plan.stats.fill,
-                measure: false,
-                origin: region.origin(),
-                companions: &[],
-            };
-            let mut payload = Vec::new();
-            let one = [Candidate { index: 0, chain: &bound }];
-            total += encode_block(values.as_slice(), &region.shape(), &one, &task, &mut payload)?.stages.total();
-        }
-        Ok(total)
+    let sizes = chains.par_iter().map(|c| match plan.criterion.square_sum {
+        None => Ok(trial(source, plan, c, &regions, &plan.hint)?.size),
+        Some(limit) => size_at(source, plan, c, &regions, limit),
     });
     let sizes = sizes.collect::<Result<Vec<u64>>>()?;
     let tried = chains.into_iter().zip(sizes);
     if tier == Tier::Best {
-        let smallest = tried.clone().map(|(_, size)| size).min().unwrap_or(0);
-        return Ok(tried.filter(|(_, size)| *size as f64 <= CLOSE * smallest as f64).map(|(c, _)| c).collect());
+        let smallest = tried.clone().map(|(_, size)| size).min().unwrap_or(0) as f64;
+        let close = if plan.criterion.square_sum.is_some() { NEAR } else { CLOSE };
+        return Ok(tried.filter(|(_, size)| *size as f64 <= close * smallest).map(|(c, _)| c).collect());
     }
     let weighed = |(c, size): (Chain, u64)| (size as f64 * if c.ids().contains(&"dwt") { SLOW } else { 1.0 }, c);
     let smallest = tried.map(weighed).min_by(|a, b| a.0.total_cmp(&b.0));
     Ok(smallest.map(|(_, c)| c).into_iter().collect())
+}
+
+/// What coding the samples with one chain came to.
+struct Trial {
+    size: u64,
+    /// The sum of squared errors, if there is a limit on it, and over how many values.
+    squares: f64,
+    valid: u64,
+}
+
+/// Codes the samples. What cannot be coded that way is as large as can be.
+fn trial(source: &dyn Source, plan: &Plan, chain: &Chain, regions: &[Region], hint: &Term) -> Result<Trial> {
+    let mut all = Trial { size: 0, squares: 0.0, valid: 0 };
+    for region in regions {
+        let values = source.read(region)?;
+        let spec = Spec { dtype: source.dtype(), shape: region.shape() };
+        let shared = Vec::new();
+        let bound: BoundChain<'_> = match chain.bind(&shared, &spec) {
+            Ok(b) => b,
+            Err(_) => return Ok(Trial { size: u64::MAX, ..all }),
+        };
+        let task = Task {
+            criterion: &plan.criterion,
+            hint: *hint,
+            fill: plan.stats.fill,
+            measure: plan.criterion.square_sum.is_some(),
+            origin: region.origin(),
+            companions: &[],
+        };
+        let mut payload = Vec::new();
+        let one = [Candidate { index: 0, chain: &bound }];
+        let report = encode_block(values.as_slice(), &region.shape(), &one, &task, &mut payload)?;
+        all.size = all.size.saturating_add(report.stages.total());
+        all.squares += report.square_error;
+        all.valid += report.valid;
+    }
+    Ok(all)
+}
+
+/// The size of the samples when their squared errors come close to their share of `limit`.
+fn size_at(source: &dyn Source, plan: &Plan, chain: &Chain, regions: &[Region], limit: f64) -> Result<u64> {
+    let (mut scale, mut smallest) = (1.0, u64::MAX);
+    let mut approach = None;
+    for _ in 0..ATTEMPTS {
+        let hint = plan.scaled(scale);
+        let tried = trial(source, plan, chain, regions, &hint)?;
+        let share = limit * tried.valid as f64 / plan.stats.count.max(1) as f64;
+        if tried.squares <= share {
+            smallest = smallest.min(tried.size);
+        }
+        let approach = approach.get_or_insert_with(|| Approach::new(share));
+        match approach.next(scale, tried.squares).filter(|&s| plan.scaled(s) != hint) {
+            Some(next) => scale = next,
+            None => break,
+        }
+    }
+    Ok(smallest)
 }
 
 /// Chains worth trying, as text; those this build does not have are left out.

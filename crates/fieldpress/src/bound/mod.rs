@@ -1,11 +1,13 @@
 //! L2: what may be asked of the error, the exact decision whether it holds, and what is sufficient for it.
 
+mod approach;
 mod ask;
 mod check;
 mod criterion;
 mod stats;
 mod sum;
 
+pub(crate) use approach::Approach;
 pub use ask::Bound;
 pub use check::within;
 pub use criterion::{Criterion, Term};

@@ -43,6 +43,13 @@ impl Plan {
         };
         Ok(Plan { bound: bound.clone(), criterion, hint, stats })
     }
+    /// The hint for a limit on the whole array, times `scale`; no term of the criterion is exceeded.
+    pub fn scaled(&self, scale: f64) -> Term {
+        // A relative term grows no further than its bound: it is part of the criterion.
+        let rel = (self.hint.rel * scale).min(self.hint.rel);
+        let most = if self.criterion.terms.is_empty() { f64::MAX } else { self.hint.abs };
+        Term { abs: (self.hint.abs * scale).clamp(f64::MIN_POSITIVE, most.max(f64::MIN_POSITIVE)), rel }
+    }
     /// The tolerance that is sufficient for every part of the criterion, at every point on its own.
     pub(super) fn safe_hint(&self) -> Term {
         match self.criterion.square_sum {

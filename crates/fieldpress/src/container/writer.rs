@@ -12,7 +12,7 @@ use super::format;
 use super::plan::Plan;
 use crate::array::{Array, DType, Grid, Region, Shape, Sink, Source};
 use crate::bits::{crc32c, put_varint};
-use crate::bound::{psnr, Criterion, Sum, Term};
+use crate::bound::{psnr, Approach, Criterion, Sum, Term};
 use crate::codec::{encode_block, BlockReport, BoundChain, Candidate, Chain, Limits, Outcome, Spec, StageBytes, Task};
 use crate::error::{Error, Result};
 
@@ -88,6 +88,9 @@ pub struct ArchiveWriter<W: Write> {
     index: Vec<u8>,
     kept: Vec<(String, Arc<Array>)>,
 }
+
+/// Most passes over an array to come close to a limit on all of it.
+const PASSES: usize = 8;
 
 /// One pass over all blocks.
 struct Pass {
@@ -167,7 +170,7 @@ impl<W: Write> ArchiveWriter<W> {
         let mut totals = Totals::default();
         let mut kept = if options.keep { Some(Array::zeros(dtype, shape)?) } else { None };
         let hint = if let Some(limit) = plan.criterion.square_sum.filter(|_| !plan.criterion.is_exact()) {
-            let (hint, pass) = run.search(limit)?;
+            let (hint, pass) = run.search(limit, options.chains.len())?;
             for (payload, report) in pass.payloads.iter().zip(&pass.reports) {
                 totals.add(report);
                 lengths.push(payload.len() as u64);
@@ -180,7 +183,7 @@ impl<W: Write> ArchiveWriter<W> {
         } else {
             for start in (0..grid.len()).step_by(batch) {
                 let range = start..grid.len().min(start + batch);
-                let pass = run.pass(range.clone(), &plan.hint, &plan.criterion, options.measure)?;
+                let pass = run.pass(range.clone(), &plan.hint, &plan.criterion, options.measure, None)?;
                 if let Some(k) = &mut kept {
                     run.keep(range, &pass.payloads, &plan.hint, k)?;
                 }
@@ -344,7 +347,14 @@ impl Run<'_> {
             companions: self.companions,
         }
     }
-    fn pass(&self, range: std::ops::Range<usize>, hint: &Term, criterion: &Criterion, measure: bool) -> Result<Pass> {
+    fn pass(
+        &self,
+        range: std::ops::Range<usize>,
+        hint: &Term,
+        criterion: &Criterion,
+        measure: bool,
+        only: Option<usize>,
+    ) -> Result<Pass> {
         let one = |i: usize| -> Result<(Vec<u8>, BlockReport)> {
             let region = self.grid.region(i);
             let read;
@@ -356,8 +366,8 @@ impl Run<'_> {
                 }
             };
             let chains = self.kinds.of(&region.shape());
-            let candidates: Vec<Candidate<'_>> =
-                chains.iter().enumerate().map(|(index, chain)| Candidate { index, chain }).collect();
+            let candidates = chains.iter().enumerate().map(|(index, chain)| Candidate { index, chain });
+            let candidates: Vec<Candidate<'_>> = candidates.filter(|c| only.is_none_or(|o| o == c.index)).collect();
             let mut payload = Vec::new();
             let task = self.task(&region, hint, criterion, measure);
             let report = encode_block(values, &region.shape(), &candidates, &task, &mut payload)?;
@@ -370,30 +380,18 @@ impl Run<'_> {
         let (payloads, reports) = done.into_iter().unzip();
         Ok(Pass { payloads, reports })
     }
-    /// Passes over all blocks with tolerances such that the sum of squared errors comes close to `limit` from below. The last
-    /// resort is the tolerance that is sufficient at every point.
-    fn search(&self, limit: f64) -> Result<(Term, Pass)> {
-        let mut hint = self.plan.hint;
-        let mut best: Option<(Term, Pass, f64)> = None;
-        for _ in 0..6 {
-            let pass = self.pass(0..self.grid.len(), &hint, &self.plan.criterion, true)?;
-            let mut squares = Sum::default();
-            pass.reports.iter().for_each(|r| squares.add(r.square_error));
-            let sum = squares.value();
-            if sum <= limit && best.as_ref().is_none_or(|(.., b)| *b < sum) {
-                best = Some((hint, pass, sum));
+    /// Passes over all blocks with tolerances such that the sum of squared errors comes close to `limit` from below, with each of so many
+    /// `chains` alone, since the same tolerance is not the same error with all of them. The last resort is the tolerance that is
+    /// sufficient at every point.
+    fn search(&self, limit: f64, chains: usize) -> Result<(Term, Pass)> {
+        let mut best: Option<(Term, Pass, usize)> = None;
+        for chain in 0..chains {
+            if let Some((hint, pass)) = self.search_with(chain, limit)? {
+                let size = pass.payloads.iter().map(Vec::len).sum();
+                if best.as_ref().is_none_or(|b| size < b.2) {
+                    best = Some((hint, pass, size));
+                }
             }
-            let capped = hint.abs >= self.plan.hint.abs && !self.plan.criterion.terms.is_empty();
-            if sum <= limit && (sum >= 0.93 * limit || capped || sum == 0.0 && best.is_some()) {
-                break;
-            }
-            if !sum.is_finite() {
-                break;
-            }
-            let factor = (limit / sum).sqrt().clamp(0.05, 8.0) * 0.99;
-            // A relative term grows no further than its bound: it is part of the criterion.
-            let rel = (hint.rel * factor).min(self.plan.hint.rel);
-            hint = Term { abs: hint.abs * factor, rel };
         }
         if let Some((hint, pass, _)) = best {
             return Ok((hint, pass));
@@ -401,8 +399,28 @@ impl Run<'_> {
         let hint = self.plan.safe_hint();
         let mut criterion = self.plan.criterion.clone();
         criterion.terms.push(hint);
-        let pass = self.pass(0..self.grid.len(), &hint, &criterion, true)?;
+        let pass = self.pass(0..self.grid.len(), &hint, &criterion, true, None)?;
         Ok((hint, pass))
+    }
+    /// Of the passes with one chain the one with the largest sum of squared errors that is not above `limit`.
+    fn search_with(&self, chain: usize, limit: f64) -> Result<Option<(Term, Pass)>> {
+        let (mut approach, mut scale) = (Approach::new(limit), 1.0);
+        let mut best: Option<(Term, Pass, f64)> = None;
+        for _ in 0..PASSES {
+            let hint = self.plan.scaled(scale);
+            let pass = self.pass(0..self.grid.len(), &hint, &self.plan.criterion, true, Some(chain))?;
+            let mut squares = Sum::default();
+            pass.reports.iter().for_each(|r| squares.add(r.square_error));
+            let sum = squares.value();
+            if sum <= limit && best.as_ref().is_none_or(|(.., b)| *b < sum) {
+                best = Some((hint, pass, sum));
+            }
+            match approach.next(scale, sum).filter(|&s| self.plan.scaled(s) != hint) {
+                Some(next) => scale = next,
+                None => break,
+            }
+        }
+        Ok(best.map(|(hint, pass, _)| (hint, pass)))
     }
     fn keep(&self, range: std::ops::Range<usize>, payloads: &[Vec<u8>], hint: &Term, out: &mut Array) -> Result<()> {
         for (i, payload) in range.zip(payloads) {
