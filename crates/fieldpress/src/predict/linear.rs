@@ -300,33 +300,29 @@ fn restore(planes: &Planes<f64>, at: usize, rule: &Rule, sums: &[f64], values: &
     let whole =
         |s: f64| ((s + INTEGER).to_bits() as i64).wrapping_sub(INTEGER.to_bits() as i64).wrapping_add(rule.half());
     let before = |d: usize| planes.back(0)[at - 1 - d] as i64;
-    match *rule.own.as_slice() {
-        [w] => {
-            let mut a = before(0);
-            for (v, &s) in values.iter_mut().zip(sums) {
-                *v = v.wrapping_add((whole(s).wrapping_add(w.wrapping_mul(a)) >> rule.bits) as i32);
-                a = i64::from(*v);
-            }
+    // Alone: there is nothing to wait for but one product and one sum.
+    if let [w] = *rule.own.as_slice() {
+        let mut a = before(0);
+        for (v, &s) in values.iter_mut().zip(sums) {
+            *v = v.wrapping_add((whole(s).wrapping_add(w.wrapping_mul(a)) >> rule.bits) as i32);
+            a = i64::from(*v);
         }
-        [w0, w1, w2, w3] => {
-            let [mut a, mut b, mut c, mut d] = std::array::from_fn(before);
-            for (v, &s) in values.iter_mut().zip(sums) {
-                let late = whole(s)
-                    .wrapping_add(w1.wrapping_mul(b))
-                    .wrapping_add(w2.wrapping_mul(c))
-                    .wrapping_add(w3.wrapping_mul(d));
-                *v = v.wrapping_add((late.wrapping_add(w0.wrapping_mul(a)) >> rule.bits) as i32);
-                (a, b, c, d) = (i64::from(*v), a, b, c);
-            }
+    } else if rule.own.len() <= 4 {
+        let [w0, w1, w2, w3] = std::array::from_fn(|k| rule.own.get(k).copied().unwrap_or(0));
+        let [mut a, mut b, mut c, mut d] = std::array::from_fn(before);
+        for (v, &s) in values.iter_mut().zip(sums) {
+            let late = whole(s).wrapping_add(w1.wrapping_mul(b)).wrapping_add(w2.wrapping_mul(c));
+            let late = late.wrapping_add(w3.wrapping_mul(d));
+            *v = v.wrapping_add((late.wrapping_add(w0.wrapping_mul(a)) >> rule.bits) as i32);
+            (a, b, c, d) = (i64::from(*v), a, b, c);
         }
-        _ => {
-            let mut last: Vec<i64> = (0..rule.own.len()).map(before).collect();
-            for (v, &s) in values.iter_mut().zip(sums) {
-                let sum = rule.own.iter().zip(&last).fold(whole(s), |s, (w, n)| s.wrapping_add(w.wrapping_mul(*n)));
-                *v = v.wrapping_add((sum >> rule.bits) as i32);
-                last.rotate_right(1);
-                last[0] = i64::from(*v);
-            }
+    } else {
+        let mut last: Vec<i64> = (0..rule.own.len()).map(before).collect();
+        for (v, &s) in values.iter_mut().zip(sums) {
+            let sum = rule.own.iter().zip(&last).fold(whole(s), |s, (w, n)| s.wrapping_add(w.wrapping_mul(*n)));
+            *v = v.wrapping_add((sum >> rule.bits) as i32);
+            last.rotate_right(1);
+            last[0] = i64::from(*v);
         }
     }
 }
