@@ -322,6 +322,10 @@ impl Model for Tucker {
         let mut bases = decode_bases(r.section()?, &learned)?.into_iter();
         let mut values = zeros(ranks.iter().product())?;
         Quantised::decode(r.rest(), &ranks, &bands(&ranks))?.values(&mut values);
+        if values.iter().all(|&v| v == 0.0) {
+            out.fill(0.0);
+            return Ok(());
+        }
         let mut rows = Vec::new();
         for (k, &form) in forms.iter().enumerate() {
             rows.push(match form {

@@ -28,7 +28,7 @@ impl Lattice {
         let middle = ((lo * 0.5 + hi * 0.5) / lattice.step).round();
         let small = middle.abs() <= LARGEST_OFFSET as f64 && (hi * 0.5 - lo * 0.5) / lattice.step <= (1 << 26) as f64;
         lattice.offset = middle as i64;
-        if small || x.is_empty() {
+        if (small || x.is_empty()) && lattice.step.is_finite() {
             return Ok(lattice);
         }
         Err(Error::invalid(format!("expected a tolerance above 2^-27 of the range, found {tolerance:e}")))
@@ -38,14 +38,18 @@ impl Lattice {
         out.extend_from_slice(&tolerance.to_le_bytes());
         put_varint(out, zigzag64(self.offset));
     }
-    /// Reads what [`Lattice::write`] wrote. Errors: `Truncated`; `Corrupt` for an offset beyond 2^50.
+    /// Reads what [`Lattice::write`] wrote. Errors: `Truncated`; `Corrupt` for an offset beyond 2^50 or a step that is not finite.
     pub fn read<T: Element>(r: &mut ByteReader<'_>) -> Result<Lattice> {
         let tolerance = r.f64()?;
         let offset = unzigzag64(r.varint()?);
         if offset.unsigned_abs() > LARGEST_OFFSET {
             return Err(Error::corrupt(format!("expected an offset of at most 2^50, found {offset}")));
         }
-        Ok(Lattice::new::<T>(tolerance, offset))
+        let lattice = Lattice::new::<T>(tolerance, offset);
+        if !lattice.step.is_finite() {
+            return Err(Error::corrupt(format!("expected a finite tolerance, found {tolerance:e}")));
+        }
+        Ok(lattice)
     }
     /// The code of the multiple nearest to `v`, where that is below 2^31.
     #[inline(always)]
@@ -144,6 +148,9 @@ mod tests {
         }
         assert_eq!(Lattice::around(2.5, &[-7i32, 8]).unwrap().value::<i32>(1), 5);
         assert!(Lattice::around(1e-9, &[0.0, 1e9]).is_err() && Lattice::around(1.0, &[1e300]).is_err());
-        assert!(Lattice::around::<f32>(1.0, &[]).is_ok());
+        assert!(Lattice::around::<f32>(1.0, &[]).is_ok() && Lattice::around(f64::MAX, &[1.0]).is_err());
+        let mut bytes = Vec::new();
+        Lattice::around(0.5, &[7.0]).unwrap().write(f64::INFINITY, &mut bytes);
+        assert!(Lattice::read::<f64>(&mut ByteReader::new(&bytes)).is_err());
     }
 }

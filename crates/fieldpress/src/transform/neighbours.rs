@@ -59,8 +59,12 @@ impl<T: Copy + Default + PartialEq> Padded<T> {
             .try_reserve_exact(size)
             .map_err(|_| Error::limit(format!("expected memory for {size} values, found too little")))?;
         self.values.resize(size, T::default());
+        let rows = size.div_ceil(self.length.max(1));
         self.loud.clear();
-        self.loud.resize(size.div_ceil(self.length.max(1)), false);
+        self.loud
+            .try_reserve_exact(rows)
+            .map_err(|_| Error::limit(format!("expected memory for {rows} rows, found too little")))?;
+        self.loud.resize(rows, false);
         Ok(())
     }
     fn axes(&self) -> &[usize] {
@@ -81,10 +85,11 @@ impl<T: Copy + Default + PartialEq> Padded<T> {
     pub(super) fn is_loud(&self, at: usize) -> bool {
         self.loud[at / self.length]
     }
-    /// Notes whether the row of `n` values that begins at `at`, just written, is loud.
+    /// Notes that the row that begins at `at` is loud, if one of its first `n` values is not zero. It stays so: bands that share a
+    /// grid are not all as wide as their rows.
     pub(super) fn mark(&mut self, at: usize, n: usize) {
         let zero = T::default();
-        self.loud[at / self.length] = self.part(at, n).iter().fold(false, |l, v| l | (*v != zero));
+        self.loud[at / self.length] |= self.part(at, n).iter().fold(false, |l, v| l | (*v != zero));
     }
     /// Whether the row that begins at `at` or one beside it along an axis is loud.
     fn is_loud_around(&self, at: usize) -> bool {
@@ -275,4 +280,25 @@ fn expand(to: &mut [u32], from: &[u32], half: bool) {
     }
     let reached = (from.len() << u32::from(half)).min(last);
     to[reached..].iter_mut().for_each(|t| *t += end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stay_loud_beyond_the_width_of_later_bands() {
+        let mut extents = [1; MAX_RANK];
+        extents[..2].copy_from_slice(&[4, 3]);
+        let mut grid = Padded::<u16>::new(&extents, 2).unwrap();
+        let at = grid.row(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        grid.part_mut(at, 3)[2] = 5;
+        grid.mark(at, 3);
+        grid.mark(at, 2);
+        assert!(grid.is_loud(at) && grid.is_loud_around(at + grid.step[0]) && !grid.is_loud(at + 2 * grid.step[0]));
+        let mut sums = Sums::default();
+        sums.restart(2).unwrap();
+        sums.of_siblings(&grid, at);
+        assert!(sums.siblings == [0, 5] && !sums.are_zero());
+    }
 }
