@@ -37,9 +37,9 @@ impl FromStr for Tier {
 
 /// Values of one sample. They tell methods apart nearly as well as coding everything with each would, and cost a fraction of it.
 const SAMPLE: usize = 1 << 14;
-/// Up to so many times as large may samples be that cost little beside what is done with them, when they are a small part of the array.
-const LARGER: usize = 4;
+/// With [`Tier::Best`], whose methods take longer than looking at more, a sample is this part of the array, up to so many times as large.
 const PART: usize = 24;
+const LARGER: usize = 4;
 /// How many samples at least and at most, and for how many values there is one.
 const SAMPLES: std::ops::RangeInclusive<usize> = 2..=8;
 const EVERY: usize = 1 << 21;
@@ -209,6 +209,7 @@ mod tests {
     use super::*;
     use crate::array::View;
     use crate::bound::Bound;
+    use crate::{compress, Choice, Options};
 
     #[test]
     fn every_kind_of_data_has_chains() {
@@ -230,6 +231,26 @@ mod tests {
                     assert!(!chains(&source, &plan, tier).unwrap().is_empty(), "{bound} {tier:?} {values:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn limits_on_the_whole_array_are_met_closely() {
+        // Waves of several lengths with a little noise: methods differ in the errors they make with one tolerance.
+        let wave = |i: usize, k: f64| libm::sin(i as f64 * k) + 0.3 * libm::sin(i as f64 * k * 3.7);
+        let noise = |i: usize| (i * 7919 % 10_007) as f64 * 2e-7;
+        let value = |i: usize| wave(i / 2304, 0.11) * wave(i / 48 % 48, 0.17) + wave(i % 48, 0.23) + noise(i);
+        let values: Vec<f32> = (0..48 * 48 * 48).map(|i| value(i) as f32).collect();
+        let source = View::new(&[48, 48, 48], &values).unwrap();
+        for asked in [50.0, 80.0] {
+            let mut sizes = Vec::new();
+            for tier in [Tier::Fast, Tier::Balanced, Tier::Best] {
+                let options = Options { choice: Choice::Tier(tier), ..Options::new(Bound::Psnr(asked)) };
+                let (bytes, report) = compress(&source, options).unwrap();
+                assert!((asked..asked + 0.05).contains(&report.psnr()), "{tier:?}: {} for {asked}", report.psnr());
+                sizes.push(bytes.len());
+            }
+            assert!(sizes.windows(2).all(|s| s[0] >= s[1]), "{asked}: {sizes:?}");
         }
     }
 }

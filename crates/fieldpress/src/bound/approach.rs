@@ -76,7 +76,8 @@ mod tests {
         for (f, most) in cases {
             for limit in [0.5, 3.0, 100.0] {
                 let (n, part) = tries(limit, f);
-                assert!(n <= most + 2 && (CLOSE..=1.0).contains(&part), "{limit}: {n} {part}");
+                let decibels = -10.0 * libm::log10(part);
+                assert!(n <= most + 2 && (0.0..0.05).contains(&decibels), "{limit}: {n} {decibels}");
             }
         }
     }

@@ -79,9 +79,6 @@ enum Form {
     Learned = 2,
 }
 
-/// Steps tried, in tolerances, from [`FIRST`] to either side as long as it pays.
-const STEPS: [f64; 6] = [1.8, 2.2, 2.8, 4.0, 5.6, 8.0];
-const FIRST: usize = 2;
 /// Bytes for a unit of [`trial::cost`]: measured.
 const BYTES: f64 = 0.094;
 /// Coefficients below this part of a step become zero.
@@ -270,28 +267,16 @@ impl Model for Tucker {
             _ => Ok(None),
         };
         let spectra = (0..shape.len()).map(spectrum).collect::<Result<Vec<_>>>()?;
-        let forms = self.choose(x, shape, &spectra, STEPS[FIRST] * tolerance)?;
+        let forms = self.choose(x, shape, &spectra, trial::FIRST_STEP * tolerance)?;
         let mut best: Option<(f64, Vec<u8>)> = None;
-        let mut pays = |i: usize| -> Result<bool> {
-            let made = self.encode(x, shape, &forms, &spectra, STEPS[i] * tolerance)?;
+        trial::downhill(tolerance, |step| {
+            let made = self.encode(x, shape, &forms, &spectra, step)?;
             let size = made.bytes.len() as f64 + trial::correction_bytes(x, &made.values, tolerance);
-            let better = best.as_ref().is_none_or(|b| size < b.0);
-            if better {
+            if best.as_ref().is_none_or(|b| size < b.0) {
                 best = Some((size, made.bytes));
             }
-            Ok(better)
-        };
-        pays(FIRST)?;
-        let mut coarser = FIRST + 1;
-        while coarser < STEPS.len() && pays(coarser)? {
-            coarser += 1;
-        }
-        if coarser == FIRST + 1 {
-            let mut finer = FIRST;
-            while finer > 0 && pays(finer - 1)? {
-                finer -= 1;
-            }
-        }
+            Ok(size)
+        })?;
         out.extend(best.map(|b| b.1).unwrap_or_default());
         Ok(())
     }

@@ -8,7 +8,8 @@
 //!
 //! Axes of extent 1 are left out; the last three of the others are planes, rows and values, and what is before them is joined to
 //! slabs. The first plane of a slab is *flat*: it knows its own values alone. The others are *deep*: they know the two planes
-//! before them. Neighbours and what lies around a plane are those of [`super::local`], a list of 24 beside the value before.
+//! before them. Neighbours and what lies around a plane are those of [`super::local`], a list of 24 beside the value before, but that
+//! above a flat plane lies its own first row. That row itself, where a plane has several, knows the value before alone: with all weights 0.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -24,7 +25,7 @@
 
 use super::least_squares::{gather, solve, Lanes, EIGHT, SUMS, TAPS};
 use super::planes::Planes;
-use super::taps::{Tap, DEEP, FLAT, LEFT, LINE};
+use super::taps::{Extents, Tap};
 use crate::array::Shape;
 use crate::bits::{put_varint, unzigzag64, widest, zigzag64, ByteReader, Work};
 use crate::error::{Error, Result};
@@ -39,37 +40,6 @@ const MOST_WEIGHT: f64 = 64.0;
 const WIDE: usize = 64;
 /// 1.5 2^52: a sum with it has an integer of less than 51 bits in its low bits.
 const INTEGER: f64 = 6_755_399_441_055_744.0;
-
-/// How a field's axes are taken.
-#[derive(Clone, Copy, Debug)]
-struct Extents {
-    slabs: usize,
-    planes: usize,
-    rows: usize,
-    length: usize,
-}
-
-impl Extents {
-    fn new(shape: &Shape) -> Extents {
-        let mut extents: Vec<usize> = shape.iter().copied().filter(|&d| d > 1).collect();
-        let length = extents.pop().unwrap_or(1);
-        let rows = extents.pop().unwrap_or(1);
-        let planes = extents.pop().unwrap_or(1);
-        Extents { slabs: extents.iter().product(), planes, rows, length }
-    }
-    fn taps(&self, deep: bool) -> &'static [Tap; TAPS] {
-        match (deep, self.rows > 1) {
-            (true, _) => &DEEP,
-            (_, true) => &FLAT,
-            (_, false) => &LINE,
-        }
-    }
-    /// The planes a predictor keeps. Errors: `LimitExceeded`, as for [`super::local::LocalPredictor`].
-    fn room(&self) -> Result<Planes<f64>> {
-        let left = if self.rows > 1 { LEFT } else { TAPS + 2 };
-        Planes::checked(if self.planes > 1 { 3 } else { 1 }, self.rows, self.length, left, self.slabs * self.planes)
-    }
-}
 
 /// The weights of neighbours, in parts of `2^bits`.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,29 +150,22 @@ impl Rule {
 
 /// Visits the rows of a field: makes the planes around ready, and hands `row` the rule of each.
 fn visit(extents: &Extents, weights: &Weights, mut row: impl FnMut(&mut Planes<f64>, usize, &Rule)) -> Result<()> {
-    let mut planes = extents.room()?;
-    let rule =
-        |deep: bool| Rule::new(&weights.of[usize::from(deep)], weights.bits, extents.taps(deep), planes.stride());
+    let mut planes: Planes<f64> = extents.room(3)?;
+    let stride = planes.stride();
+    let rule = |deep: bool| Rule::new(&weights.of[usize::from(deep)], weights.bits, extents.taps(deep), stride);
     let (flat, deep, first) = (rule(false), rule(true), Rule::first(weights.bits));
     for plane in 0..extents.slabs * extents.planes {
         let number = plane % extents.planes;
         planes.next_plane(number);
         for y in 0..extents.rows {
             planes.begin_row(y);
-            let unknown = number == 0 && y == 0 && extents.rows > 1;
-            row(
-                &mut planes,
-                y,
-                if unknown {
-                    &first
-                } else if number == 0 {
-                    &flat
-                } else {
-                    &deep
-                },
-            );
+            match (number, y) {
+                (0, 0) if extents.rows > 1 => row(&mut planes, y, &first),
+                (0, _) => row(&mut planes, y, &flat),
+                _ => row(&mut planes, y, &deep),
+            }
             planes.end_row(y);
-            if unknown {
+            if (number, y) == (0, 0) {
                 planes.repeat_first();
             }
         }

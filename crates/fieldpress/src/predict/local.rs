@@ -52,7 +52,7 @@
 
 use super::least_squares::{gather, solve, Lanes, EIGHT, SUMS, TAPS};
 use super::planes::{eight_of, Planes};
-use super::taps::{Tap, DEEP, FLAT, LEFT, LINE};
+use super::taps::{Extents, Tap};
 use crate::array::Shape;
 use crate::error::Result;
 
@@ -177,11 +177,8 @@ impl LocalPredictor {
     /// For arrays of `shape`, none of whose extents is 0. Errors: `LimitExceeded` for large arrays of rows so short that the room
     /// around them would take many times what they take themselves.
     pub fn new(shape: &Shape) -> Result<LocalPredictor> {
-        let mut extents: Vec<usize> = shape.iter().copied().filter(|&d| d > 1).collect();
-        let length = extents.pop().unwrap_or(1);
-        let rows = extents.pop().unwrap_or(1);
-        let planes = extents.pop().unwrap_or(1);
-        let slabs: usize = extents.iter().product();
+        let extents = Extents::new(shape);
+        let Extents { slabs, planes, rows, length } = extents;
         let stretch = if rows > 1 { length.div_ceil(1024).next_multiple_of(EIGHT) } else { EIGHT };
         let stretches = length.div_ceil(stretch);
         let across = stretches.next_multiple_of(EIGHT);
@@ -191,24 +188,23 @@ impl LocalPredictor {
         }
         let deep = planes > 1;
         let cells = vec![0.0; if deep { rows.div_ceil(cell) * SUMS * across } else { 0 }];
-        let left = if rows > 1 { LEFT } else { TAPS + 2 };
-        let count = if deep { 3 } else { 1 };
-        let values = Planes::checked(count, rows, length, left, slabs * planes)?;
+        let values: Planes<f64> = extents.room(3)?;
         let stride = values.stride();
-        let flat = if rows > 1 { History::new(&FLAT, stride, stretches) } else { History::new(&LINE, stride, 0) };
+        // In one dimension there is one row, and nothing to keep for the next.
+        let flat = History::new(extents.taps(false), stride, if rows > 1 { stretches } else { 0 });
         Ok(LocalPredictor {
             slabs,
             planes,
             rows,
             length,
             values,
-            errors: Planes::new(count.min(2), rows, length, left),
+            errors: extents.room(2)?,
             stretch,
             stretches,
             cell,
             next_cells: cells.clone(),
             cells,
-            history: [flat, History::new(&DEEP, stride, if deep { stretches } else { 0 })],
+            history: [flat, History::new(extents.taps(true), stride, if deep { stretches } else { 0 })],
         })
     }
     /// Visits all points in C order. `code` is told the index of a point and what is expected of its value, and returns the

@@ -22,7 +22,7 @@ pub(super) struct Planes<T> {
 
 impl<T: Copy + Default> Planes<T> {
     /// Room for the last `count` planes of so many `rows` of a `length`, and for so many values to the `left` of a row.
-    pub(super) fn new(count: usize, rows: usize, length: usize, left: usize) -> Self {
+    fn new(count: usize, rows: usize, length: usize, left: usize) -> Self {
         let stride = left + length + RIGHT;
         let plane = vec![T::default(); (ABOVE + rows + BELOW) * stride];
         Planes { planes: vec![plane; count], rows, length, left, stride }

@@ -5,8 +5,10 @@ use crate::error::Result;
 /// Steps tried, in tolerances. Fine ones suit smooth fields at loose bounds; at tight bounds the coarse ones leave the noise to
 /// the correction, which quantises it with twice the tolerance.
 const STEPS: [f64; 6] = [1.8, 2.2, 2.8, 4.0, 5.6, 8.0];
-/// The one tried first.
+/// Which of them is tried first.
 const FIRST: usize = 2;
+/// The step tried first, in tolerances.
+pub const FIRST_STEP: f64 = STEPS[FIRST];
 /// The step, in tolerances, at which transforms are compared.
 pub const TRIAL_STEP: f64 = 2.0;
 
@@ -24,6 +26,7 @@ pub fn screen_size(n: usize) -> usize {
 pub fn step_sample_size(n: usize) -> usize {
     (n / 32).clamp(1 << 13, 1 << 16)
 }
+
 /// A box from the middle of `x`, an array of `shape`, of at most `size` values, as cubic as can be; and its extents.
 pub fn sample(x: &[f64], shape: &[usize], size: usize) -> (Vec<f64>, Vec<usize>) {
     let mut extents = shape.to_vec();
@@ -66,26 +69,29 @@ pub fn cost(coefficients: &[f64], step: f64) -> f64 {
 /// decoded. Errors: those of `encode`.
 pub fn best_step(x: &[f64], tolerance: f64, mut encode: impl FnMut(f64, &mut [f64]) -> Result<usize>) -> Result<f64> {
     let mut y = vec![0.0; x.len()];
-    let mut size = |k: usize| {
-        let step = STEPS[k] * tolerance;
-        Ok::<f64, crate::error::Error>(encode(step, &mut y)? as f64 + correction_bytes(x, &y, tolerance))
-    };
-    // Downhill from the middle: sizes have one valley, but for noise.
-    let (mut at, mut least) = (FIRST, size(FIRST)?);
-    for up in [true, false] {
-        let began = at;
-        while let Some(next) = if up { Some(at + 1) } else { at.checked_sub(1) }.filter(|&k| k < STEPS.len()) {
-            let s = size(next)?;
+    downhill(tolerance, |step| Ok(encode(step, &mut y)? as f64 + correction_bytes(x, &y, tolerance)))
+}
+
+/// The step with the smallest `size`, from [`FIRST_STEP`] to either side as long as it pays: sizes have one valley, but for noise.
+/// Errors: those of `size`.
+pub fn downhill(tolerance: f64, mut size: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
+    let (finer, coarser) = STEPS.split_at(FIRST);
+    let mut best = FIRST_STEP * tolerance;
+    let mut least = size(best)?;
+    for side in [coarser.iter().skip(1).collect::<Vec<_>>(), finer.iter().rev().collect()] {
+        let before = best;
+        for factor in side {
+            let s = size(factor * tolerance)?;
             if s >= least {
                 break;
             }
-            (at, least) = (next, s);
+            (best, least) = (factor * tolerance, s);
         }
-        if at != began {
+        if best != before {
             break;
         }
     }
-    Ok(STEPS[at] * tolerance)
+    Ok(best)
 }
 
 /// About how many bytes it takes to correct `y` to within `tolerance` of `x`: the entropy of the multiples of two

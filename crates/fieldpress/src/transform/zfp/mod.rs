@@ -39,7 +39,7 @@
 //! bits and `e >= 30` (62); else 1, and the values are the integers of their bits, all but the sign flipped where it is set. **Integers**: as they are. Then
 //! the number of planes less one in 5 (64-bit types: 6) bits, so that those left out are zero. The transform takes `w -= z; z -= y; y -= x; w -= z; z -= y; w -= z`.
 //!
-//! **Planes**: the integers, wrapped to their width, in base -2, in the order of the table of the file `lift.rs`, which is by the sum of frequencies. Of each
+//! **Planes**: the integers, wrapped to their width, in base -2, in the order tabled in the file `lift.rs`, by the sum of frequencies. Of each
 //! plane, the highest first, the bits of the n values reached before (0 at first) follow as they are. Then, until all are reached: a bit 0 if no
 //! other is set; else 1, and the bits up to and with the next 1, which is left out if it is the last value's; those are reached.
 
