@@ -5,8 +5,10 @@ mod battery;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use battery::{bounds, data, judge, KINDS, SHAPES};
-use fieldpress::array::Array;
+use fieldpress::array::{Array, Buffer};
+use fieldpress::bound::Term;
 use fieldpress::codec::registry::{Make, REGISTRY};
+use fieldpress::codec::{Block, Chain, Claim, Site};
 use fieldpress::{compress, decompress, Bound, Choice, DType, ErrorKind, Options, Tier};
 use rayon::prelude::*;
 
@@ -93,6 +95,35 @@ fn every_bound_holds_on_every_kind_of_data() {
         failures[..failures.len().min(12)].join("\n")
     );
     assert!(checked.load(Ordering::Relaxed) > 1_000_000);
+}
+
+#[test]
+fn values_that_codecs_say_will_be_decoded_are_decoded() {
+    let mut told = Vec::new();
+    for entry in REGISTRY.iter().filter(|e| matches!(e.make, Make::Codec(_))) {
+        let chain = Chain::parse(entry.id).unwrap();
+        for &dtype in &DType::ALL {
+            for (&kind, shape) in KINDS.iter().flat_map(|k| SHAPES.iter().map(move |s| (k, s))) {
+                let x = data(kind, dtype, shape);
+                if !x.data().to_f64().iter().all(|v| v.is_finite()) {
+                    continue;
+                }
+                for hint in [Term { abs: 0.3, rel: 0.0 }, Term { abs: 0.0, rel: 1e-4 }, Term::EXACT] {
+                    let block = Block { shape: x.shape(), values: x.data(), site: Site::default() };
+                    let mut bytes = Vec::new();
+                    let bound = chain.bind(&[], &block.spec()).unwrap();
+                    if let Ok(Claim::Decoded(values)) = bound.encode(&block, &hint, &mut bytes) {
+                        let mut y = Buffer::zeros(dtype, x.shape().len()).unwrap();
+                        bound.decode(&bytes, &block.site, y.as_mut()).unwrap();
+                        assert!(y.as_slice().same_bits(values.as_slice()), "{} {dtype} {kind:?} {shape:?}", entry.id);
+                        told.push(entry.id);
+                    }
+                }
+            }
+        }
+    }
+    told.dedup();
+    assert!(told.contains(&"dwt") && told.len() > 2, "{told:?}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Codec for Faulty {
 
 impl BlockCodec for Faulty {
     fn encode(&self, _x: &Block<'_>, _hint: &Term, _out: &mut Vec<u8>) -> Result<Claim> {
-        Ok(self.claim)
+        Ok(self.claim.clone())
     }
     fn decode(&self, _bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
         fn wrong<T: Element>(out: &mut [T], known: Slice<'_>, f: &Faulty) {

@@ -131,7 +131,12 @@ pub fn encode_block(
     task: &Task<'_>,
     out: &mut Vec<u8>,
 ) -> Result<BlockReport> {
-    dispatch!(Slice, x, v => encode_typed(v, shape, candidates, task, out))
+    dispatch!(Slice, x, v => encode_typed(v, shape, candidates, task, true, out))
+}
+
+/// What [`encode_block`] would report, were there no way but `candidates`. Errors: `InvalidArgument` when none can, and as those.
+pub fn try_block(x: Slice<'_>, shape: &Shape, candidates: &[Candidate<'_>], task: &Task<'_>) -> Result<BlockReport> {
+    dispatch!(Slice, x, v => encode_typed(v, shape, candidates, task, false, &mut Vec::new()))
 }
 
 fn encode_typed<T: Element>(
@@ -139,6 +144,7 @@ fn encode_typed<T: Element>(
     shape: &Shape,
     candidates: &[Candidate<'_>],
     task: &Task<'_>,
+    plain: bool,
     out: &mut Vec<u8>,
 ) -> Result<BlockReport> {
     let has_specials = specials::any(x, task.fill);
@@ -206,14 +212,14 @@ fn encode_typed<T: Element>(
 
     let raw = x.len() * T::DTYPE.size();
     let size = out.len() - start;
-    if best.is_none() || size > raw / 2 {
+    if plain && (best.is_none() || size > raw / 2) {
         let (outcome, bytes) = stored(x)?;
         if best.is_none() || bytes.len() < size {
             out.truncate(start);
             return Ok(plain_report(outcome, &bytes, base, out));
         }
     }
-    best.ok_or_else(|| Error::invalid("expected a way to store the block"))
+    best.ok_or_else(|| Error::invalid("expected a chain that can encode the block, found none"))
 }
 
 /// One chain's payload.
@@ -238,8 +244,16 @@ fn with_chain<T: Element>(
         report.measured = false;
         report.max_error = task.hint.abs;
     } else {
-        let mut y = vec![T::default(); x.len()];
-        candidate.chain.decode(&bytes, &block.site, T::wrap_mut(&mut y))?;
+        let mut y = match &claim {
+            Claim::Decoded(values) if values.dtype() == T::DTYPE && values.len() == x.len() => {
+                T::of(values.as_slice()).unwrap_or_default().to_vec()
+            }
+            _ => {
+                let mut y = vec![T::default(); x.len()];
+                candidate.chain.decode(&bytes, &block.site, T::wrap_mut(&mut y))?;
+                y
+            }
+        };
         let mask = block.site.mask;
         let masked = |i: usize| mask.is_some_and(|m| m.is_masked(i));
         let pairs = || x.iter().zip(&y).enumerate().filter(|(i, _)| !masked(*i)).map(|(_, p)| p);

@@ -238,6 +238,7 @@ impl BoundChain<'_> {
             out.truncate(start);
             out.extend_from_slice(&packed);
         }
+        // Claims are about what the codec was handed.
         Ok(if self.chain.filters.is_empty() { claim } else { Claim::Unchecked })
     }
     fn block<'b>(&self, i: usize, x: &Block<'b>, values: &'b Option<Buffer>, mask: &'b Option<Mask>) -> Block<'b> {

@@ -13,7 +13,9 @@ pub mod registry;
 mod specials;
 
 pub(crate) use bounded::difference;
-pub use bounded::{decode_block, encode_block, inspect_payload, BlockReport, Candidate, Outcome, StageBytes, Task};
+pub use bounded::{
+    decode_block, encode_block, inspect_payload, try_block, BlockReport, Candidate, Outcome, StageBytes, Task,
+};
 pub use chain::{split, BoundChain, Chain};
 pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,

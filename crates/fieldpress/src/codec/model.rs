@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::contract::{Block, BlockCodec, Claim, Codec, Site, Spec};
-use crate::array::{Element, Shape, SliceMut};
+use crate::array::{Buffer, Element, Shape, SliceMut};
 use crate::bound::Term;
 use crate::dispatch;
 use crate::error::Result;
@@ -17,8 +17,9 @@ pub trait Model: fmt::Debug + Clone + Send + Sync + 'static {
     /// All parameters, as a JSON object without the id.
     fn config(&self) -> Value;
     /// Appends what [`Model::reconstruct`] needs. `x` is in C order and finite; `tolerance` is a sufficient absolute
-    /// tolerance where the bound is pointwise, else a scale for the error; `block` tells the mask and the place.
-    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()>;
+    /// tolerance where the bound is pointwise, else a scale for the error; `block` tells the mask and the place. Returns what
+    /// [`Model::reconstruct`] will give, to the bit, where that is at hand: it need not be decoded to be checked, then.
+    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>>;
     /// Fills `out`, in C order. Total on all inputs; only `+ - * / sqrt mul_add`, integers and `libm`.
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()>;
 }
@@ -47,18 +48,27 @@ struct BoundModel<M> {
 impl<M: Model> BlockCodec for BoundModel<M> {
     fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim> {
         let tolerance = x.uniform_tolerance(hint);
-        self.model.fit(&x.values.to_f64(), x, tolerance, out)?;
-        Ok(Claim::Unchecked)
+        let Some(values) = self.model.fit(&x.values.to_f64(), x, tolerance, out)? else {
+            return Ok(Claim::Unchecked);
+        };
+        let mut decoded = Buffer::zeros(self.spec.dtype, values.len())?;
+        cast(&values, decoded.as_mut());
+        Ok(Claim::Decoded(decoded))
     }
     fn decode(&self, bytes: &[u8], _site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
-        fn cast<T: Element>(out: &mut [T], values: &[f64]) {
-            for (o, &v) in out.iter_mut().zip(values) {
-                *o = T::from_f64(v);
-            }
-        }
         let mut values = vec![0.0; out.len()];
         self.model.reconstruct(bytes, &self.spec.shape, &mut values)?;
-        dispatch!(SliceMut, out, o => cast(o, &values));
+        cast(&values, out);
         Ok(())
     }
+}
+
+/// What becomes of values in the element type.
+fn cast(values: &[f64], out: SliceMut<'_>) {
+    fn run<T: Element>(out: &mut [T], values: &[f64]) {
+        for (o, &v) in out.iter_mut().zip(values) {
+            *o = T::from_f64(v);
+        }
+    }
+    dispatch!(SliceMut, out, o => run(o, values));
 }

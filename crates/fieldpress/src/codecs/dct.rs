@@ -56,7 +56,7 @@ impl Model for Dct {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()> {
+    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
         let shape = block.shape.dims();
         let (sample, sample_shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
         let edges = match self.block {
@@ -77,8 +77,15 @@ impl Model for Dct {
             Ok(bytes.len())
         })?;
         edges.iter().for_each(|&e| put_varint(out, e as u64));
-        let bands = BlockDct::new(shape, &edges)?.bands()?;
-        Quantised::new(&forward(x, shape, &edges)?, step).encode(shape, &bands, self.coder, out)
+        let transform = BlockDct::new(shape, &edges)?;
+        let mut coefficients = forward(x, shape, &edges)?;
+        let quantised = Quantised::new(&coefficients, step);
+        quantised.values(&mut coefficients);
+        quantised.encode(shape, &transform.bands()?, self.coder, out)?;
+        let mut decoded = vec![0.0; x.len()];
+        transform.regroup(&coefficients, &mut decoded, true)?;
+        transform.inverse(&mut decoded)?;
+        Ok(Some(decoded))
     }
 
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()> {

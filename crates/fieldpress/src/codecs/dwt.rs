@@ -32,6 +32,7 @@ pub const ENTRY: Entry = Entry {
         ("wavelet", "cdf97, cdf53, or auto: the better of the two on a part of each block (default auto)"),
         ("coder", "mixed: mixed adaptive models, smallest; classes: static rANS, faster (default mixed)"),
         ("levels", "levels along every axis; without it, what suits each axis of each block"),
+        ("search", "on: what suits each block is found by trial; off: what suits most (default on)"),
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Dwt>("dwt", v)?)))),
     idempotent: false,
@@ -63,6 +64,26 @@ pub struct Dwt {
     /// Levels along every axis, all split together; `None` chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub levels: Option<u32>,
+    /// Whether levels, wavelet and step are found by trial.
+    #[serde(default, skip_serializing_if = "Search::is_on")]
+    pub search: Search,
+}
+
+/// Whether parameters are found by trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Search {
+    /// What suits each block.
+    #[default]
+    On,
+    /// What suits most fields: all axes long enough are split together, CDF 9/7 unless asked otherwise, a common step.
+    Off,
+}
+
+impl Search {
+    fn is_on(&self) -> bool {
+        *self == Search::On
+    }
 }
 
 impl Model for Dwt {
@@ -72,19 +93,23 @@ impl Model for Dwt {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()> {
+    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
         let shape = block.shape.dims();
-        let large = Sample::new(x, shape, trial::sample_size(x.len()));
-        let small = Sample::new(&large.values, &large.shape, trial::screen_size(x.len()));
-        let decomposition = self.decompose(&mut [small, large], shape, trial::TRIAL_STEP * tolerance)?;
-        let (sample, sample_shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
-        let step = best_step(&sample, &sample_shape, &decomposition, tolerance)?;
+        let decomposition = self.decompose(x, shape, trial::TRIAL_STEP * tolerance)?;
+        let step = match self.search {
+            Search::Off => trial::FIRST_STEP * tolerance,
+            Search::On => best_step(x, shape, &decomposition, tolerance)?,
+        };
         out.push(u8::from(decomposition.wavelet == Wavelet::Cdf53));
         out.push(decomposition.alone);
         out.extend(decomposition.levels.iter().map(|&l| l as u8));
-        let mut coefficients = x.to_vec();
-        decomposition.forward(&mut coefficients, shape)?;
-        Quantised::new(&coefficients, step).encode(shape, &decomposition.bands(shape)?, self.coder, out)
+        let mut values = x.to_vec();
+        decomposition.forward(&mut values, shape)?;
+        let quantised = Quantised::new(&values, step);
+        quantised.values(&mut values);
+        quantised.encode(shape, &decomposition.bands(shape)?, self.coder, out)?;
+        decomposition.inverse(&mut values, shape)?;
+        Ok(Some(values))
     }
 
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()> {
@@ -161,17 +186,21 @@ impl Sample {
 const HOPELESS: f64 = 1.03;
 
 impl Dwt {
-    /// The decomposition of blocks of `shape` that makes the coefficients of a part of them cheapest: a small one to see what is
+    /// The decomposition of blocks of `shape` that makes the coefficients of a part of `x` cheapest: a small one to see what is
     /// hopeless, and a large one.
-    fn decompose(&self, parts: &mut [Sample; 2], shape: &[usize], step: f64) -> Result<Decomposition> {
+    fn decompose(&self, x: &[f64], shape: &[usize], step: f64) -> Result<Decomposition> {
         let first = if self.wavelet == WaveletChoice::Cdf53 { Wavelet::Cdf53 } else { Wavelet::Cdf97 };
         if let Some(levels) = self.levels {
             let levels = vec![levels.min(MAX_LEVELS); shape.len()];
             return Ok(Decomposition { wavelet: first, levels, alone: 0 });
         }
-        let [small, large] = parts;
         let mut splits: Vec<Split> =
             shape.iter().map(|&d| if default_levels(d) > 0 { Split::Together } else { Split::Not }).collect();
+        if self.search == Search::Off {
+            return Ok(decomposition(first, shape, &splits));
+        }
+        let mut large = Sample::new(x, shape, trial::sample_size(x.len()));
+        let mut small = Sample::new(&large.values, &large.shape, trial::screen_size(x.len()));
         let mut best = [small.cost(first, &splits, step)?, large.cost(first, &splits, step)?];
         let axes: Vec<usize> = (0..shape.len()).filter(|&k| large.shape[k] > 1).collect();
         // One axis after the other takes what suits it best while the others stay, twice around at most.
@@ -208,8 +237,10 @@ impl Dwt {
     }
 }
 
-/// The step that makes coefficients and corrections of `sample` smallest together.
-fn best_step(sample: &[f64], shape: &[usize], decomposition: &Decomposition, tolerance: f64) -> Result<f64> {
+/// The step that makes coefficients and corrections of a part of `x` smallest together.
+fn best_step(x: &[f64], shape: &[usize], decomposition: &Decomposition, tolerance: f64) -> Result<f64> {
+    let (sample, shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
+    let (sample, shape) = (sample.as_slice(), shape.as_slice());
     let mut d = decomposition.clone();
     d.levels.iter_mut().zip(shape).for_each(|(l, &n)| *l = (*l).min(whole(n)));
     let bands = d.bands(shape)?;
@@ -251,8 +282,14 @@ mod tests {
         for shape in shapes {
             for wavelet in [WaveletChoice::Auto, WaveletChoice::Cdf97, WaveletChoice::Cdf53] {
                 for coder in [Coder::Mixed, Coder::Classes] {
-                    for levels in [None, Some(0), Some(2), Some(40)] {
-                        let dwt = Dwt { wavelet, coder, levels };
+                    for (levels, search) in [
+                        (None, Search::On),
+                        (Some(0), Search::On),
+                        (Some(2), Search::Off),
+                        (Some(40), Search::On),
+                        (None, Search::Off),
+                    ] {
+                        let dwt = Dwt { wavelet, coder, levels, search };
                         let x = field(shape);
                         let bytes = fit(&dwt, &x, shape, 0.01);
                         let mut y = vec![0.0; x.len()];

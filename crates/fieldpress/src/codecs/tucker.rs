@@ -255,7 +255,7 @@ impl Model for Tucker {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<()> {
+    fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
         let shape = block.shape.dims();
         if shape.len() < 2 || x.is_empty() || !shape.iter().any(|n| (2..=MAX_EDGE).contains(n)) {
             return Err(Error::invalid(format!(
@@ -268,17 +268,19 @@ impl Model for Tucker {
         };
         let spectra = (0..shape.len()).map(spectrum).collect::<Result<Vec<_>>>()?;
         let forms = self.choose(x, shape, &spectra, trial::FIRST_STEP * tolerance)?;
-        let mut best: Option<(f64, Vec<u8>)> = None;
+        let mut best: Option<(f64, Made)> = None;
         trial::downhill(tolerance, |step| {
             let made = self.encode(x, shape, &forms, &spectra, step)?;
             let size = made.bytes.len() as f64 + trial::correction_bytes(x, &made.values, tolerance);
             if best.as_ref().is_none_or(|b| size < b.0) {
-                best = Some((size, made.bytes));
+                best = Some((size, made));
             }
             Ok(size)
         })?;
-        out.extend(best.map(|b| b.1).unwrap_or_default());
-        Ok(())
+        Ok(best.map(|(_, made)| {
+            out.extend(made.bytes);
+            made.values
+        }))
     }
 
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()> {
@@ -364,7 +366,7 @@ mod tests {
         let view = View::new(shape, x).unwrap();
         let block = Block { shape: view.shape(), values: view.as_contiguous().unwrap(), site: Default::default() };
         let mut out = Vec::new();
-        tucker.fit(x, &block, tolerance, &mut out).map(|()| out)
+        tucker.fit(x, &block, tolerance, &mut out).map(|_| out)
     }
     fn reconstruct(bytes: &[u8], shape: &[usize]) -> Result<Vec<f64>> {
         let mut y = vec![0.0; shape.iter().product()];

@@ -1,5 +1,7 @@
 //! What a transform codec tries out on a part of a block before it settles its parameters.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 
 /// Steps tried, in tolerances. Fine ones suit smooth fields at loose bounds; at tight bounds the coarse ones leave the noise to
@@ -36,18 +38,18 @@ pub fn sample(x: &[f64], shape: &[usize], size: usize) -> (Vec<f64>, Vec<usize>)
             *e = longest.div_ceil(2);
         }
     }
-    let mut values = x.to_vec();
     // Cut one axis after the other, the first first: each time whole blocks of what follows it are kept.
+    let mut values = Cow::Borrowed(x);
     for k in 0..shape.len() {
         let inner: usize = shape[k + 1..].iter().product();
         let (line, first) = (shape[k] * inner, (shape[k] - extents[k]) / 2 * inner);
         if line > 0 && extents[k] < shape[k] {
-            let kept =
-                values.chunks_exact(line).flat_map(|l| l.get(first..first + extents[k] * inner).unwrap_or_default());
-            values = kept.copied().collect();
+            let mut kept = Vec::with_capacity(values.len() / shape[k] * extents[k]);
+            values.chunks_exact(line).for_each(|l| kept.extend_from_slice(&l[first..first + extents[k] * inner]));
+            values = kept.into();
         }
     }
-    (values, extents)
+    (values.into_owned(), extents)
 }
 
 /// About how many bits coefficients cost at `step`, up to a common factor: the sum of `log2(1 + (2 c / step)^2)`.
