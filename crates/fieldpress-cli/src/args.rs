@@ -41,6 +41,12 @@ pub(crate) struct BoundArgs {
 impl BoundArgs {
     /// Errors: `InvalidArgument` unless there is one bound, or several under `--all`.
     pub(crate) fn bound(&self) -> Result<Bound> {
+        self.bound_if_any()?.ok_or_else(|| {
+            Error::invalid("expected a bound (--lossless --abs --rel --pw-rel --abs-or-rel --l2 --psnr), found none")
+        })
+    }
+    /// Errors: `InvalidArgument` for several bounds without `--all`.
+    pub(crate) fn bound_if_any(&self) -> Result<Option<Bound>> {
         let mut given = Vec::new();
         given.extend(self.lossless.then_some(Bound::Lossless));
         given.extend(self.abs.map(Bound::Abs));
@@ -50,17 +56,13 @@ impl BoundArgs {
         given.extend(self.l2.map(Bound::L2));
         given.extend(self.psnr.map(Bound::Psnr));
         let bound = match (given.len(), self.all) {
-            (0, _) => {
-                return Err(Error::invalid(
-                    "expected a bound (--lossless --abs --rel --pw-rel --abs-or-rel --l2 --psnr), found none",
-                ))
-            }
+            (0, _) => return Ok(None),
             (1, _) => given.remove(0),
             (_, true) => Bound::All(given),
             (n, false) => return Err(Error::invalid(format!("expected one bound, or --all, found {n} bounds"))),
         };
         bound.validate()?;
-        Ok(bound)
+        Ok(Some(bound))
     }
 }
 

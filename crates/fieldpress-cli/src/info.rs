@@ -3,25 +3,31 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fieldpress::array::DType;
 use fieldpress::codec::{Chain, Outcome, StageBytes};
 use fieldpress::container::{ArrayHeader, StoredBlock};
-use fieldpress::{Archive, Result, Shape};
+use fieldpress::{Archive, Limits, Result, Shape};
 use serde_json::{json, Map, Value};
 
-use crate::files::{archive, shown};
+use crate::files::{input, shown};
+use crate::look::Look;
 use crate::numbers::{criterion, ratio};
 use crate::screen::say;
 use crate::table::Table;
 
-/// Show what an archive holds, without decoding it.
+/// Show what an archive holds, without decoding it; or what a file of data is like.
+///
+/// Of a file of data, samples are looked at: whether values were unpacked from integers, how smooth they are along each axis, how
+/// noisy. With a bound, also what each method that may suit makes of the samples, and which `compress` would take.
 #[derive(Args)]
 pub(crate) struct Info {
-    /// The archive; - for standard input.
-    archive: PathBuf,
-    /// Show every block too.
+    /// The archive, or a file in any format of `fieldpress list`; - for standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show every block of an archive too.
     #[arg(long)]
     blocks: bool,
+    #[command(flatten)]
+    look: Look,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -78,8 +84,13 @@ impl<'a> Stored<'a> {
 
 impl Info {
     pub(crate) fn run(&self) -> Result<()> {
-        let archive = archive(&self.archive)?;
-        let place = |e: fieldpress::Error| e.at(shown(&self.archive));
+        let input = input(&self.file)?;
+        if !Archive::is_one(&*input.bytes)? {
+            return self.look.run(input, &shown(&self.file), self.json);
+        }
+        self.look.refuse()?;
+        let archive = Archive::open(input.bytes, Limits::default()).map_err(|e| e.at(shown(&self.file)))?;
+        let place = |e: fieldpress::Error| e.at(shown(&self.file));
         let arrays = archive.directory().arrays.iter().map(|h| Stored::new(&archive, h));
         let arrays = arrays.collect::<Result<Vec<_>>>().map_err(place)?;
         if self.json {
@@ -89,7 +100,7 @@ impl Info {
         let raw: u64 = arrays.iter().map(|a| a.header.raw_bytes()).sum();
         let mut text = format!(
             "{}: {} bytes, {} arrays of {raw} bytes, written by {}\n",
-            shown(&self.archive),
+            shown(&self.file),
             archive.size(),
             arrays.len(),
             d.generator
@@ -131,7 +142,7 @@ impl Info {
             v
         };
         json!({
-            "file": shown(&self.archive),
+            "file": shown(&self.file),
             "bytes": archive.size(),
             "format_version": format!("{}.{}", archive.format_version().0, archive.format_version().1),
             "generator": d.generator,
@@ -174,12 +185,11 @@ fn block_json(a: &Stored<'_>, b: &StoredBlock) -> Value {
 /// The fill value as a number.
 fn fill(header: &ArrayHeader) -> Value {
     let Ok(Some(bits)) = header.fill_bits() else { return Value::Null };
-    let v = match header.dtype {
-        DType::F32 => f64::from(f32::from_bits(bits as u32)),
-        DType::F64 => f64::from_bits(bits),
-        _ => return json!(header.fill),
-    };
-    crate::numbers::json(v)
+    // Integers of 64 bits are not all numbers of `f64`.
+    match header.dtype.is_float() {
+        true => crate::numbers::json(header.dtype.value_of(bits)),
+        false => json!(header.fill),
+    }
 }
 
 fn shape(dims: &[usize]) -> String {

@@ -11,6 +11,7 @@ mod decompress;
 mod files;
 mod info;
 mod list;
+mod look;
 mod numbers;
 mod progress;
 mod screen;

@@ -28,6 +28,24 @@ fn info_counts_every_byte() {
 }
 
 #[test]
+fn info_tells_what_a_file_of_data_is_like_and_what_would_be_taken() {
+    let f = Folder::new("look");
+    f.npy("waves.npy", &[60, 70], waves(60, 70));
+    let v = f.json(&["info", "waves.npy", "--rel", "1e-3", "--json"]);
+    let array = &v["arrays"][0];
+    assert_eq!((v["format"].as_str(), array["valid"].as_u64()), (Some("npy"), Some(4200)));
+    assert!(array["axes"].as_array().unwrap().iter().all(|a| a["change"].as_f64().unwrap() < 1.0));
+    let kept: Vec<_> = array["tried"].as_array().unwrap().iter().filter(|t| t["kept"] == true).collect();
+    assert_eq!(kept.len(), 1);
+    f.ok(&["compress", "waves.npy", "--rel", "1e-3", "-o", "w.fpz"]);
+    assert_eq!(f.json(&["info", "w.fpz", "--json"])["arrays"][0]["chains"][0], kept[0]["chain"]);
+    let text = f.ok(&["info", "waves.npy", "--rel", "1e-3", "--tier", "best"]);
+    assert!(text.contains("tried on every block") && text.contains("lpc") && text.contains("noise"), "{text}");
+    assert!(!f.ok(&["info", "waves.npy"]).contains("verdict"));
+    assert!(f.fails(&["info", "w.fpz", "--rel", "1e-3"]).contains("expected a file of data"));
+}
+
+#[test]
 fn the_registry_is_listed() {
     let f = Folder::new("list");
     let v = f.json(&["list", "--json"]);

@@ -75,5 +75,5 @@ fn corrupt_archives_are_errors_not_verdicts() {
     newer[8] = 9;
     f.write("new.fpz", &newer);
     assert!(f.fails(&["info", "new.fpz"]).contains("(unsupported)"));
-    assert!(f.fails(&["info", "a.npy"]).contains("expected a fieldpress archive"));
+    assert!(f.fails(&["decompress", "a.npy"]).contains("expected a fieldpress archive"));
 }

@@ -64,6 +64,10 @@ impl DType {
     pub fn nearest_bits(self, v: f64) -> u64 {
         crate::dispatch_dtype!(self, T => T::from_f64(v).to_bits64())
     }
+    /// The value of this type with the bit pattern `bits`, zero-extended.
+    pub fn value_of(self, bits: u64) -> f64 {
+        crate::dispatch_dtype!(self, T => T::from_bits64(bits).to_f64())
+    }
     /// The short name: `f32`, `i16`, ...
     pub const fn name(self) -> &'static str {
         match self {

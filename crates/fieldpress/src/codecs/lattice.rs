@@ -57,12 +57,7 @@ impl Filter for Lattice {
             None => values.clone(),
         };
         let largest = valid.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        let rounding = match x.values.dtype() {
-            DType::F32 => largest / (1u64 << 24) as f64,
-            DType::F64 => largest * 4.0 / (1u64 << 53) as f64,
-            // Exact, but not so the step while it is looked for.
-            _ => 1.0 / 1024.0,
-        };
+        let rounding = Spacing::rounding(largest, x.values.dtype());
         let spacing = Spacing::find(&valid, rounding)
             .ok_or_else(|| Error::invalid("lattice: expected values that were unpacked from integers, found others"))?;
         let mut inner = Term::EXACT;

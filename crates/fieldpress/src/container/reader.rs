@@ -62,6 +62,13 @@ impl Archive {
     pub fn format_version(&self) -> (u16, u16) {
         self.version
     }
+    /// Whether `bytes` begin as archives do. Errors: `Io`.
+    pub fn is_one(bytes: &dyn ReadAt) -> Result<bool> {
+        let mut start = format::MAGIC;
+        let have = bytes.size()?.min(start.len() as u64) as usize;
+        bytes.read_at(0, start.get_mut(..have).unwrap_or_default())?;
+        Ok(have == start.len() && start == format::MAGIC)
+    }
     /// Reads the directory. Errors: `Corrupt`, `Truncated`, `Unsupported`, `LimitExceeded`, `Io`.
     pub fn open(bytes: Arc<dyn ReadAt>, limits: Limits) -> Result<Archive> {
         let size = bytes.size()?;

@@ -1,5 +1,7 @@
 //! Finds the spacing of values that were unpacked from integers: `offset + k * step`, rounded to their type.
 
+use crate::array::DType;
+
 /// Values looked at.
 const SAMPLE: usize = 1 << 14;
 /// A step is at least so many times what rounding can move a value.
@@ -31,6 +33,20 @@ impl Spacing {
     #[inline(always)]
     pub fn value(&self, k: i32) -> f64 {
         self.offset + f64::from(k) * self.step
+    }
+    /// The spacing of `x`, finite values of type `dtype`.
+    pub fn of(x: &[f64], dtype: DType) -> Option<Spacing> {
+        let largest = x.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        Spacing::find(x, Spacing::rounding(largest, dtype))
+    }
+    /// What rounding to `dtype` can move values up to `largest` by.
+    pub fn rounding(largest: f64, dtype: DType) -> f64 {
+        match dtype {
+            DType::F32 => largest / (1u64 << 24) as f64,
+            DType::F64 => largest * 4.0 / (1u64 << 53) as f64,
+            // Exact, but not so the step while it is looked for.
+            _ => 1.0 / 1024.0,
+        }
     }
     /// The spacing of `x`, finite values each of which was moved by at most `rounding`. `None` when they are not evenly spaced, or
     /// so closely that rounding hides it.

@@ -1,5 +1,6 @@
 //! Chooses chains for an array: a few candidates by the kind of bound, tried on sample blocks, the smallest kept.
 
+mod look;
 mod race;
 
 use std::str::FromStr;
@@ -9,6 +10,8 @@ use crate::codec::registry;
 use crate::codec::Chain;
 use crate::container::Plan;
 use crate::error::{Error, Result};
+
+pub use look::{look, Axis, Findings};
 use race::race;
 
 /// How much effort goes into small files.
@@ -43,13 +46,33 @@ const CLOSE: f64 = 1.07;
 /// The same under a limit on the whole array, where samples tell less.
 const NEAR: f64 = 1.25;
 
+/// A chain that was tried on samples of an array.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// The chain.
+    pub chain: Chain,
+    /// The compression ratio of the samples it coded; `None` when it cannot code them, or there was nothing to choose from.
+    pub ratio: Option<f64>,
+    /// Whether it coded all samples, and was not left behind on the first.
+    pub finished: bool,
+    /// Whether blocks may take it.
+    pub kept: bool,
+}
+
 /// The chains for one array: the one that is smallest on samples. With [`Tier::Best`] all that come close are returned, and
 /// each block takes the smallest, or under a limit on the whole array all blocks the same.
 pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>> {
+    let tried = try_chains(source, plan, tier)?;
+    Ok(tried.into_iter().filter(|t| t.kept).map(|t| t.chain).collect())
+}
+
+/// All chains that may suit an array, and what became of them on samples. Errors: those of the source and the chains.
+pub fn try_chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Tried>> {
     let names = candidates(source.dtype(), plan, tier);
     let chains = names.iter().map(|n| Chain::parse(n)).collect::<Result<Vec<_>>>()?;
     if chains.len() <= 1 || source.shape().is_empty() {
-        return Ok(chains);
+        let untried = |chain| Tried { chain, ratio: None, finished: true, kept: true };
+        return Ok(chains.into_iter().map(untried).collect());
     }
     let weights: Vec<f64> = chains.iter().map(|c| weight(c, tier)).collect();
     let close = match (tier, plan.criterion.square_sum) {
@@ -57,15 +80,22 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>
         (Tier::Best, Some(_)) => NEAR,
         _ => 1.0,
     };
-    let sizes = race(source, plan, &chains, &weights, tier)?;
-    let weighed: Vec<f64> = sizes.iter().zip(&weights).map(|(size, w)| size * w).collect();
+    let laps = race(source, plan, &chains, &weights, tier)?;
+    let weighed: Vec<f64> =
+        laps.iter().zip(&weights).map(|(l, w)| if l.finished { l.size * w } else { f64::INFINITY }).collect();
     let smallest = weighed.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut kept: Vec<Chain> =
-        chains.into_iter().zip(weighed).filter(|(_, w)| *w <= close * smallest).map(|(c, _)| c).collect();
+    let mut kept = weighed.iter().map(|&w| w <= close * smallest).collect::<Vec<_>>();
     if tier != Tier::Best {
-        kept.truncate(1);
+        let first = kept.iter().position(|&k| k);
+        kept.iter_mut().enumerate().for_each(|(i, k)| *k = Some(i) == first);
     }
-    Ok(kept)
+    let told = |((chain, lap), kept): ((Chain, race::Lap), bool)| Tried {
+        chain,
+        ratio: lap.size.is_finite().then(|| (lap.values * source.dtype().size()) as f64 / lap.size.max(1.0)),
+        finished: lap.finished,
+        kept,
+    };
+    Ok(chains.into_iter().zip(laps).zip(kept).map(told).collect())
 }
 
 /// What sizes are multiplied by before they are compared.
@@ -152,22 +182,21 @@ mod tests {
 
     #[test]
     fn limits_on_the_whole_array_are_met_closely() {
-        // Waves of several lengths with a little noise: methods differ in the errors they make with one tolerance.
+        // Waves of several lengths with noise: methods differ in the errors they make with one tolerance.
         let wave = |i: usize, k: f64| libm::sin(i as f64 * k) + 0.3 * libm::sin(i as f64 * k * 3.7);
-        let noise = |i: usize| (i * 7919 % 10_007) as f64 * 2e-7;
+        let noise = |i: usize| (i * 7919 % 10_007) as f64 * 2e-5;
         let value = |i: usize| wave(i / 2304, 0.11) * wave(i / 48 % 48, 0.17) + wave(i % 48, 0.23) + noise(i);
         let values: Vec<f32> = (0..48 * 48 * 48).map(|i| value(i) as f32).collect();
         let source = View::new(&[48, 48, 48], &values).unwrap();
-        for asked in [50.0, 80.0] {
+        for asked in [45.0, 60.0] {
             let mut sizes = Vec::new();
             for tier in [Tier::Fast, Tier::Balanced, Tier::Best] {
                 let options = Options { choice: Choice::Tier(tier), ..Options::new(Bound::Psnr(asked)) };
                 let (bytes, report) = compress(&source, options).unwrap();
-                // Mostly within 0.05; where a method changes its mind between two tolerances, a jump may leave more.
-                assert!((asked..asked + 0.2).contains(&report.psnr()), "{tier:?}: {} for {asked}", report.psnr());
+                assert!((asked..asked + 0.05).contains(&report.psnr()), "{tier:?}: {} for {asked}", report.psnr());
                 sizes.push(bytes.len());
             }
-            assert!(sizes.windows(2).all(|s| s[0] >= s[1]), "{asked}: {sizes:?}");
+            assert!(sizes.windows(2).all(|s| 100 * s[1] <= 101 * s[0]), "{asked}: {sizes:?}");
         }
     }
 }

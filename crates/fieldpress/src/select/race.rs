@@ -26,27 +26,38 @@ const FAR_BEHIND: f64 = 1.5;
 /// How often samples are coded to come close to a limit on the whole array.
 const ATTEMPTS: usize = 4;
 
-/// The bytes that each chain makes of the samples; infinite for chains that cannot code them, and for those that were left behind.
+/// What a chain came to.
+pub(super) struct Lap {
+    /// The bytes of the samples it coded; infinite when it cannot.
+    pub(super) size: f64,
+    /// How many values those are.
+    pub(super) values: usize,
+    /// Whether it coded all samples.
+    pub(super) finished: bool,
+}
+
+/// Lets the chains code samples. `weights` are what sizes are multiplied by before they are compared.
 pub(super) fn race(
     source: &dyn Source,
     plan: &Plan,
     chains: &[Chain],
     weights: &[f64],
     tier: Tier,
-) -> Result<Vec<f64>> {
+) -> Result<Vec<Lap>> {
     let regions = samples(&source.shape(), tier)?;
+    let values = |regions: &[Region]| regions.iter().map(|r| r.shape().len()).sum();
+    let all = |size: f64| Lap { size, values: values(&regions), finished: true };
     if let Some(limit) = plan.criterion.square_sum {
-        return chains.par_iter().map(|c| size_at(source, plan, c, &regions, limit)).collect();
+        return chains.par_iter().map(|c| Ok(all(size_at(source, plan, c, &regions, limit)?))).collect();
     }
     let (first, others) = regions.split_at(1);
     let size = |c: &Chain, regions: &[Region]| Ok(trial(source, plan, c, regions, &plan.hint)?.size);
     let sizes: Vec<f64> = chains.par_iter().map(|c| size(c, first)).collect::<Result<_>>()?;
     let smallest = sizes.iter().zip(weights).map(|(s, w)| s * w).fold(f64::INFINITY, f64::min);
     let behind = if tier == Tier::Best { FAR_BEHIND } else { BEHIND };
-    let go_on = |(chain, (size_so_far, weight)): (&Chain, (&f64, &f64))| match size_so_far * weight <= behind * smallest
-    {
-        true => Ok(size_so_far + size(chain, others)?),
-        false => Ok(f64::INFINITY),
+    let go_on = |(chain, (so_far, weight)): (&Chain, (&f64, &f64))| match so_far * weight <= behind * smallest {
+        true => Ok(all(so_far + size(chain, others)?)),
+        false => Ok(Lap { size: *so_far, values: values(first), finished: false }),
     };
     chains.par_iter().zip(sizes.par_iter().zip(weights)).map(go_on).collect()
 }
@@ -111,7 +122,7 @@ fn size_at(source: &dyn Source, plan: &Plan, chain: &Chain, regions: &[Region], 
 }
 
 /// Boxes spread over the array; all of it when it is small.
-fn samples(shape: &Shape, tier: Tier) -> Result<Vec<Region>> {
+pub(super) fn samples(shape: &Shape, tier: Tier) -> Result<Vec<Region>> {
     let values = match tier {
         Tier::Best => (shape.len() / PART).clamp(SAMPLE, LARGER * SAMPLE),
         _ => SAMPLE,
