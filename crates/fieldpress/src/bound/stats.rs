@@ -43,18 +43,24 @@ struct Extreme {
 const PIECE: usize = 512;
 const LANES: usize = 8;
 
-/// Of every eighth value the largest, the largest negated, the smallest magnitude but 0, and the sum of squares: loops that keep one
-/// lane per vector element need no order among values.
-struct Summary<'a>(&'a [f64]);
+/// Of every eighth value the largest, the largest negated, the smallest magnitude but 0, and the sum of squares; and whether a value is
+/// not finite or has the bits `fill`. Loops that keep one lane per vector element need no order among values.
+struct Summary<'a, T> {
+    x: &'a [T],
+    fill: Option<u64>,
+}
 
-impl Work for Summary<'_> {
-    type Output = [[f64; LANES]; 4];
+impl<T: Element> Work for Summary<'_, T> {
+    type Output = ([[f64; LANES]; 4], bool);
     #[inline(always)]
-    fn run(self) -> [[f64; LANES]; 4] {
+    fn run(self) -> ([[f64; LANES]; 4], bool) {
         let (mut high, mut low) = ([f64::NEG_INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
         let (mut small, mut square) = ([f64::INFINITY; LANES], [0.0; LANES]);
-        for eight in self.0.chunks(LANES) {
-            for ((((&v, h), l), m), s) in eight.iter().zip(&mut high).zip(&mut low).zip(&mut small).zip(&mut square) {
+        let mut odd = false;
+        for eight in self.x.chunks(LANES) {
+            for ((((&x, h), l), m), s) in eight.iter().zip(&mut high).zip(&mut low).zip(&mut small).zip(&mut square) {
+                let v = x.to_f64();
+                odd |= !x.is_finite();
                 *s += v * v;
                 *h = if v > *h { v } else { *h };
                 *l = if -v > *l { -v } else { *l };
@@ -62,7 +68,10 @@ impl Work for Summary<'_> {
                 *m = if a < *m { a } else { *m };
             }
         }
-        [high, low, small, square]
+        if let Some(fill) = self.fill {
+            odd |= self.x.iter().fold(false, |any, x| any | (x.to_bits64() == fill));
+        }
+        ([high, low, small, square], odd)
     }
 }
 
@@ -127,28 +136,24 @@ impl Stats {
         fn of<T: Element>(v: &[T], fill: Option<u64>) -> Stats {
             let mut s = Stats { fill, ..Stats::NONE };
             let mut squares = Sum::default();
-            let mut reals = [0.0; PIECE];
+            let mut valid = [0.0; PIECE];
             for piece in v.chunks(PIECE) {
-                let reals = &mut reals[..piece.len()];
-                let mut left_out = false;
-                for (r, &x) in reals.iter_mut().zip(piece) {
-                    *r = x.to_f64();
-                    left_out |= !x.is_finite() | (fill.is_some() & (fill.unwrap_or(0) == x.to_bits64()));
+                let (lanes, odd) = widest(Summary { x: piece, fill });
+                if !odd {
+                    s.add(piece, lanes, &mut squares);
+                    continue;
                 }
-                if left_out {
-                    let mut n = 0;
-                    for &x in piece {
-                        if fill == Some(x.to_bits64()) {
-                            s.filled += 1;
-                        } else if x.is_finite() {
-                            reals[n] = x.to_f64();
-                            n += 1;
-                        }
+                let mut n = 0;
+                for &x in piece {
+                    if fill == Some(x.to_bits64()) {
+                        s.filled += 1;
+                    } else if x.is_finite() {
+                        valid[n] = x.to_f64();
+                        n += 1;
                     }
-                    s.add(&reals[..n], &mut squares);
-                } else {
-                    s.add(reals, &mut squares);
                 }
+                let valid = &valid[..n];
+                s.add(valid, widest(Summary { x: valid, fill: None }).0, &mut squares);
             }
             s.square_sum = squares.value();
             s.max = s.high.value;
@@ -175,21 +180,21 @@ impl Stats {
         }
         dispatch!(Slice, values, v => of(v, fill))
     }
-    /// Counts valid values in; all but the sum of squares, which is left to `squares`, and the ends.
+    /// Counts valid values in, whose summary is `lanes`; all but the sum of squares, which is left to `squares`, and the ends.
     #[inline(always)]
-    fn add(&mut self, reals: &[f64], squares: &mut Sum) {
-        let [high, low, small, square] = widest(Summary(reals));
-        self.count += reals.len() as u64;
+    fn add<T: Element>(&mut self, values: &[T], lanes: [[f64; LANES]; 4], squares: &mut Sum) {
+        let [high, low, small, square] = lanes;
+        self.count += values.len() as u64;
         // A lane sums up few enough that nothing is lost.
         square.iter().for_each(|&s| squares.add(s));
         self.min_nonzero = small.iter().fold(self.min_nonzero, |m, &v| m.min(v));
         let largest = |lanes: &[f64]| lanes.iter().fold(f64::NEG_INFINITY, |m: f64, &v| m.max(v));
         // Most pieces have nothing above the two largest values so far.
         if largest(&high) > self.high.next {
-            reals.iter().for_each(|&v| self.high.add(v, 1));
+            values.iter().for_each(|v| self.high.add(v.to_f64(), 1));
         }
         if largest(&low) > self.low.next {
-            reals.iter().for_each(|&v| self.low.add(-v, 1));
+            values.iter().for_each(|v| self.low.add(-v.to_f64(), 1));
         }
     }
     fn merge(&mut self, o: &Stats) {
