@@ -83,24 +83,38 @@ fn blocks(add: &mut dyn FnMut(String, Vec<u8>)) {
     for chain in chains() {
         for (name, hint) in &bounds {
             let title = format!("{}-{name}", chain.replace([':', '=', ','], "_"));
-            if let Some(case) = block::seed(&smooth(DType::F32, &[6, 9, 5]), &chain, hint, None) {
+            if let Some(case) = block::seed(&smooth(DType::F32, &[6, 9, 5]), &chain, hint, None, false) {
                 add(format!("{title}-f32"), case);
             }
         }
         let hint = Term { abs: 2.0, rel: 0.0 };
         let title = chain.replace([':', '=', ','], "_");
         for (dtype, dims) in [(DType::F64, &[40][..]), (DType::I16, &[7, 11]), (DType::U64, &[3, 2, 4, 5])] {
-            if let Some(case) = block::seed(&smooth(dtype, dims), &chain, &hint, None) {
+            if let Some(case) = block::seed(&smooth(dtype, dims), &chain, &hint, None, false) {
                 add(format!("{title}-{dtype}"), case);
             }
         }
-        if let Some(case) = block::seed(&special(&[8, 12]), &chain, &hint, Some(u64::from(1e20f32.to_bits()))) {
+        if let Some(case) = block::seed(&special(&[8, 12]), &chain, &hint, Some(u64::from(1e20f32.to_bits())), false) {
             add(format!("{title}-special"), case);
         }
     }
+    for (chain, title) in with_levels() {
+        let hint = Term { abs: 0.02, rel: 0.0 };
+        let case = block::seed(&special(&[19, 11, 9]), chain, &hint, Some(u64::from(1e20f32.to_bits())), true);
+        add(title, case.expect("a payload large enough for levels"));
+    }
+}
+
+/// Chains with levels, and titles for their seeds.
+fn with_levels() -> impl Iterator<Item = (&'static str, String)> {
+    let name = |c: &'static str| (c, format!("{}-levels", c.replace([':', '=', ','], "_")));
+    ["interp", "log+interp", "dwt", "dwt:coder=classes"].into_iter().map(name)
 }
 
 fn round_trips(add: &mut dyn FnMut(String, Vec<u8>)) {
+    for (chain, title) in with_levels() {
+        add(title, round_trip::seed(&special(&[19, 41]), 8 | 1, [0.02, 0.0], 0, 0.0, chain));
+    }
     for (i, chain) in chains().iter().filter(|c| !c.starts_with("difference")).chain([&"best".into()]).enumerate() {
         let title = chain.replace([':', '=', ','], "_");
         let numbers = [[0.1, 0.01], [1e-3, 0.0], [1e-2, 0.0], [0.05, 0.001], [60.0, 0.0]][i % 5];
@@ -252,6 +266,11 @@ fn archives(files: &[(&'static str, String, Vec<u8>)], add: &mut dyn FnMut(Strin
         let x = special(&[13, 9]);
         add(format!("array-{i}"), compress(&x.view(), options).expect("to compress").0);
     }
+    for (chain, title) in with_levels() {
+        let mut options = Options::new(Bound::Abs(0.02)).with_chain(chain).expect("a chain");
+        (options.progressive, options.block) = (true, Some(vec![20, 32]));
+        add(title, compress(&special(&[29, 32]).view(), options).expect("to compress").0);
+    }
     add("companion".into(), companion().expect("an archive with a companion"));
     for (id, name, bytes) in files.iter().filter(|f| !f.1.contains("appended_base64") && !f.1.contains("lzma")) {
         add(format!("file-{name}"), of_file(id, bytes).unwrap_or_else(|e| panic!("{name}: {e}")));
@@ -277,6 +296,7 @@ fn options<'a>(plan: &'a Plan, chain: &str, companions: Vec<(String, String)>) -
         chains: vec![Chain::parse(chain)?],
         block: None,
         measure: false,
+        progressive: false,
         role: Role::Field,
         attributes: Default::default(),
         keep: companions.is_empty(),

@@ -38,6 +38,10 @@ pub(crate) struct Compress {
     /// The arrays the bound is for; * and ? stand for any characters and for one. All others are stored losslessly.
     #[arg(long, value_name = "PATTERN,...", value_delimiter = ',')]
     arrays: Vec<Glob>,
+    /// Store blocks from coarse to fine, so that `decompress --level` reads a coarser array from a part of the bytes. Chooses among the
+    /// codecs that can do that: interp, whose levels are the values of the whole at fewer points, and dwt, whose levels are smoothed.
+    #[arg(long)]
+    progressive: bool,
     #[command(flatten)]
     open: OpenArgs,
     /// Show every array, lossless ones too.
@@ -52,6 +56,7 @@ impl Compress {
     pub(crate) fn run(&self, quiet: bool) -> Result<()> {
         let mut lossy = self.method.options(self.bound.bound()?)?;
         lossy.measure = true;
+        lossy.progressive = self.progressive;
         let options = file_options(lossy, &self.arrays, &self.open);
         let output = self.output()?;
         let inputs: Vec<Input> = self.inputs.iter().map(|p| input(p)).collect::<Result<_>>()?;

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fieldpress::array::Shape;
 use fieldpress::files::{export_array, export_npz, restore_file, ArrayFormat, Glob, Selection};
 use fieldpress::{Archive, Error, Result};
 
@@ -12,7 +11,7 @@ use crate::progress::Progress;
 
 /// Put the files of an archive together again, or take arrays out of it.
 ///
-/// A file comes back in its own format. Where --arrays or --region are given, or OUT ends in .npy, .npz or .raw though the file
+/// A file comes back in its own format. Where --arrays, --region or --level are given, or OUT ends in .npy, .npz or .raw though the file
 /// had another format, arrays are written instead: one to .npy or .raw, any number to .npz.
 #[derive(Args)]
 pub(crate) struct Decompress {
@@ -31,6 +30,10 @@ pub(crate) struct Decompress {
     /// Take out a part of one array, as in 0:10,:,5: ranges a:b, : for all, single indices, negative ones from the end.
     #[arg(long, value_name = "RANGES", allow_hyphen_values = true)]
     region: Option<String>,
+    /// Take out a coarser array: every 2^K-th point along each axis, from the first. Archives made with --progressive give it from a part of
+    /// their bytes, see `fieldpress info`; --region then counts in its points.
+    #[arg(long, value_name = "K")]
+    level: Option<u32>,
 }
 
 /// What an output path asks for.
@@ -97,26 +100,30 @@ impl Decompress {
             Some(Kind::Npz) => own != "npz",
             None => false,
         };
-        other || !self.arrays.is_empty() || self.region.is_some()
+        other || !self.arrays.is_empty() || self.region.is_some() || self.level.is_some()
     }
     fn export(&self, archive: &Archive, output: &Path, quiet: bool, outputs: &mut Outputs) -> Result<()> {
         let names = self.names(archive)?;
-        let sizes = archive.directory().arrays.iter().filter(|a| names.contains(&a.name)).map(|a| a.raw_bytes());
-        let progress = Progress::new(sizes.sum(), quiet);
+        let level = self.level.unwrap_or(0);
+        let size = |n: &String| Ok((archive.level_shape(n, level)?.len() * archive.array(n)?.dtype.size()) as u64);
+        let sizes = names.iter().map(size).collect::<Result<Vec<u64>>>()?;
+        let progress = Progress::new(sizes.iter().sum(), quiet);
         let watch = |e: fieldpress::files::Event<'_>| progress.event(e);
         let kind = match kind(output) {
             Some(k) => k,
             None if is_stream(output) => Kind::One(ArrayFormat::Npy),
             None => {
+                let what = if self.level.is_some() { "coarser arrays, which no file was made of" } else { "arrays" };
                 return Err(Error::invalid(format!(
-                    "expected an output ending in .npy, .npz or .raw for arrays, found {}",
+                    "expected an output (-o) ending in .npy, .npz or .raw for {what}, found {}",
                     output.display()
-                )))
+                )));
             }
         };
         let format = match kind {
             Kind::Npz if self.region.is_none() => {
-                return outputs.fill(output, self.force, |out| export_npz(archive, &names, false, out, Some(&watch)));
+                return outputs
+                    .fill(output, self.force, |out| export_npz(archive, &names, level, false, out, Some(&watch)));
             }
             Kind::Npz => return Err(Error::invalid("expected .npy or .raw with --region, found .npz")),
             Kind::One(f) => f,
@@ -128,12 +135,13 @@ impl Decompress {
                 list(&names)
             )));
         };
-        let shape = Shape::new(&archive.array(name)?.shape)?;
+        let shape = archive.level_shape(name, level)?;
         let selection = match &self.region {
             Some(text) => Selection::parse(text, &shape)?,
             None => Selection::all(shape),
         };
-        outputs.fill(output, self.force, |out| export_array(archive, name, &selection, format, out, Some(&watch)))
+        outputs
+            .fill(output, self.force, |out| export_array(archive, name, level, &selection, format, out, Some(&watch)))
     }
     fn names(&self, archive: &Archive) -> Result<Vec<String>> {
         let all: Vec<String> = archive.directory().arrays.iter().map(|a| a.name.clone()).collect();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use fieldpress::array::coarse_extent;
 use fieldpress::codec::{Chain, Outcome, StageBytes};
 use fieldpress::container::{ArrayHeader, StoredBlock};
 use fieldpress::{Archive, Limits, Result, Shape};
@@ -40,6 +41,8 @@ struct Stored<'a> {
     /// Bytes of all parts, with checksums.
     bytes: u64,
     shared: u64,
+    /// Bytes read for levels 1, 2, ...
+    levels: Vec<u64>,
     stages: StageBytes,
     chains: Vec<String>,
 }
@@ -54,6 +57,7 @@ impl<'a> Stored<'a> {
         Ok(Stored {
             bytes: archive.stored_bytes(&header.name)?,
             shared: archive.shared_bytes(&header.name)?.iter().sum(),
+            levels: archive.level_bytes(&header.name)?,
             chains: header.chains.iter().map(name).collect(),
             header,
             blocks,
@@ -109,6 +113,9 @@ impl Info {
             text += &format!("file {} ({})\n", f.name, f.format);
         }
         text += &format!("\n{}\n\n{}\n", array_table(&arrays).text(), stage_table(&archive, &arrays).text());
+        if arrays.iter().any(|a| !a.levels.is_empty()) {
+            text += &format!("\n{}\n", level_table(&arrays).text());
+        }
         if self.blocks {
             text += &format!("\n{}\n", block_table(&arrays).text());
         }
@@ -134,6 +141,7 @@ impl Info {
                 "input_bytes": a.header.raw_bytes(),
                 "bytes": a.bytes,
                 "ratio": a.header.raw_bytes() as f64 / a.bytes.max(1) as f64,
+                "levels": a.levels.iter().zip(1..).map(|(b, l)| level_json(a.header, l, *b)).collect::<Vec<_>>(),
                 "stages": stages_json(&a.stages, a.shared),
             });
             if let (true, Value::Object(o)) = (self.blocks, &mut v) {
@@ -237,6 +245,28 @@ fn stage_table(archive: &Archive, arrays: &[Stored<'_>]) -> Table {
     for (name, bytes) in rows {
         let share = 100.0 * bytes as f64 / archive.size().max(1) as f64;
         table.push(vec![name.into(), bytes.to_string(), format!("{share:.1}")]);
+    }
+    table
+}
+
+/// The shape of level `level` of an array.
+fn level_shape(header: &ArrayHeader, level: u32) -> Vec<usize> {
+    header.shape.iter().map(|&n| coarse_extent(n, level)).collect()
+}
+
+fn level_json(header: &ArrayHeader, level: u32, bytes: u64) -> Value {
+    json!({ "level": level, "shape": level_shape(header, level), "bytes": bytes })
+}
+
+/// What each level takes; coarser ones are decoded from the bytes of the last.
+fn level_table(arrays: &[Stored<'_>]) -> Table {
+    let mut table = Table::new(&["array", "shape", "level", "bytes", "% of all"], 2);
+    for a in arrays {
+        for (&bytes, level) in a.levels.iter().zip(1..) {
+            let share = 100.0 * bytes as f64 / a.bytes.max(1) as f64;
+            let dims = shape(&level_shape(a.header, level));
+            table.push(vec![a.header.name.clone(), dims, level.to_string(), bytes.to_string(), format!("{share:.1}")]);
+        }
     }
     table
 }

@@ -70,7 +70,7 @@ impl Look {
         let plan = Plan::new(&*array.source, bound.unwrap_or(&Bound::Lossless), None, true).map_err(place)?;
         let findings = look(&*array.source, &plan).map_err(place)?;
         let tried = match bound {
-            Some(_) => try_chains(&*array.source, &plan, self.tier).map_err(place)?,
+            Some(_) => try_chains(&*array.source, &plan, self.tier, false).map_err(place)?,
             None => Vec::new(),
         };
         Ok(Seen { array, plan, findings, tried })

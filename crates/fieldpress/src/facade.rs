@@ -24,11 +24,12 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// The chains for one array whose bound is resolved. Errors: those of the source.
-    pub fn chains(&self, source: &dyn Source, plan: &Plan) -> Result<Vec<Chain>> {
+    /// The chains for one array whose bound is resolved; with `levels` such that coarser levels can be decoded, if there is a choice.
+    /// Errors: those of the source.
+    pub fn chains(&self, source: &dyn Source, plan: &Plan, levels: bool) -> Result<Vec<Chain>> {
         match self {
-            Choice::Auto => select::chains(source, plan, Tier::Balanced),
-            Choice::Tier(t) => select::chains(source, plan, *t),
+            Choice::Auto => select::chains(source, plan, Tier::Balanced, levels),
+            Choice::Tier(t) => select::chains(source, plan, *t, levels),
             Choice::Chains(c) => Ok(c.clone()),
         }
     }
@@ -49,12 +50,23 @@ pub struct Options {
     pub detect_fill: bool,
     /// Decode every block and report errors exactly, even where a codec proves its bound as it goes.
     pub measure: bool,
+    /// Store blocks in the order of levels, so that a coarser array can be decoded from a part of the bytes, see
+    /// [`Archive::read_level`]; methods that can do that are preferred. Archives with levels need a reader that knows them.
+    pub progressive: bool,
 }
 
 impl Options {
     /// The default options for `bound`.
     pub fn new(bound: Bound) -> Options {
-        Options { bound, choice: Choice::Auto, block: None, fill: None, detect_fill: true, measure: false }
+        Options {
+            bound,
+            choice: Choice::Auto,
+            block: None,
+            fill: None,
+            detect_fill: true,
+            measure: false,
+            progressive: false,
+        }
     }
     /// Uses these chains only, as [`Chain::parse`] reads them. Errors: `InvalidArgument`, `Unsupported`.
     pub fn with_chain(mut self, chain: &str) -> Result<Options> {
@@ -79,13 +91,14 @@ impl Options {
 /// Errors: `InvalidArgument` for a bound or block that means nothing; `LimitExceeded` when memory is short.
 pub fn compress(source: &dyn Source, options: Options) -> Result<(Vec<u8>, ArrayReport)> {
     let plan = Plan::new(source, &options.bound, options.fill, options.detect_fill)?;
-    let chains = options.choice.chains(source, &plan)?;
+    let chains = options.choice.chains(source, &plan, options.progressive)?;
     let mut writer = ArchiveWriter::new(Vec::new())?;
     let settings = ArrayOptions {
         plan: &plan,
         chains,
         block: options.block,
         measure: options.measure,
+        progressive: options.progressive,
         role: Role::Field,
         attributes: Map::new(),
         companions: Vec::new(),

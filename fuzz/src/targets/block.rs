@@ -1,4 +1,5 @@
-//! The payload of a block, decoded by any chain: never panics, and what is decoded does not depend on what was there before.
+//! The payload of a block, decoded by any chain, all of it and its levels: never panics, and what is decoded does not depend on what was
+//! there before. Put in the order of levels it decodes to the same.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -12,9 +13,11 @@
 
 use std::sync::Arc;
 
-use fieldpress::array::{Array, Buffer, Shape};
+use fieldpress::array::{every, Array, Buffer, Shape};
 use fieldpress::bound::{Criterion, Term};
-use fieldpress::codec::{decode_block, encode_block, inspect_payload, Candidate, Spec, Task};
+use fieldpress::codec::{
+    decode_block, decode_level, encode_block, inspect_levels, inspect_payload, order_by_level, Candidate, Spec, Task,
+};
 use fieldpress::{Chain, DType};
 
 use super::input::{Input, Output};
@@ -35,11 +38,35 @@ pub fn run(data: &[u8]) {
     let companions = companions(&chain, dtype, shape);
     let task = task(&hint, fill, shape.rank(), &companions);
     let chains = [bound];
-    let decode = |mut out: Buffer| {
-        let done = decode_block(r.rest(), &shape, &chains, &task, out.as_mut());
+    let decode_payload = |payload: &[u8], mut out: Buffer| {
+        let done = decode_block(payload, &shape, &chains, &task, out.as_mut());
         done.map(|()| out)
     };
-    let zeros = Buffer::zeros(dtype, shape.len()).expect("memory for a small block");
+    let decode = |out| decode_payload(r.rest(), out);
+    let room = |level| Buffer::zeros(dtype, shape.coarse(level).len()).expect("memory for a small block");
+    let zeros = room(0);
+    let level = |bytes: &[u8], l: u32| {
+        let mut out = room(l);
+        decode_level(bytes, l, &shape, &chains, &task, out.as_mut()).map(|()| out)
+    };
+    for l in [1, 2, 70] {
+        let _ = level(r.rest(), l);
+    }
+    let _ = inspect_levels(&r.rest().to_vec());
+    if let Ok(Some(ordered)) = order_by_level(r.rest(), dtype, &shape, &chains, &task) {
+        if let Ok(whole) = decode(room(0)) {
+            let again = decode_payload(&ordered, room(0)).expect("a payload that was only put in another order");
+            assert!(again.as_slice().same_bits(whole.as_slice()), "another order, other values");
+            for (l, n) in (1..).zip(inspect_levels(&ordered).expect("a table that was just written")) {
+                let y = level(&ordered[..n as usize], l).expect("a level of as many bytes as the table says");
+                let points = every(whole.as_slice(), &shape, &vec![0; shape.rank()], &vec![l; shape.rank()]);
+                let points = points.expect("points of the block");
+                let same = |(a, b): (f64, f64)| a == b || a.is_nan() && b.is_nan();
+                let pairs = || y.as_slice().to_f64().into_iter().zip(points.as_slice().to_f64());
+                assert!(line != "interp" || pairs().all(same), "level {l} of interp is not the block at its points");
+            }
+        }
+    }
     let ones = Buffer::from_le_bytes(dtype, &vec![1; shape.len() * dtype.size()]).expect("whole values");
     let _ = inspect_payload(&r.rest().to_vec(), dtype);
     match (decode(zeros), decode(ones)) {
@@ -65,8 +92,9 @@ fn companions(chain: &Chain, dtype: DType, shape: Shape) -> Vec<(String, Arc<Arr
     chain.companions().into_iter().map(make).collect()
 }
 
-/// The case whose payload is what `chain` makes of `x`; `None` where it cannot handle such blocks.
-pub fn seed(x: &Array, chain: &str, hint: &Term, fill: Option<u64>) -> Option<Vec<u8>> {
+/// The case whose payload is what `chain` makes of `x`, in the order of levels if it has `levels`; `None` where it cannot handle such
+/// blocks.
+pub fn seed(x: &Array, chain: &str, hint: &Term, fill: Option<u64>, levels: bool) -> Option<Vec<u8>> {
     let (dtype, shape) = (x.dtype(), x.shape());
     let parsed = Chain::parse(chain).ok()?;
     let shared = parsed.prepare(&x.view(), hint).ok()?;
@@ -76,6 +104,9 @@ pub fn seed(x: &Array, chain: &str, hint: &Term, fill: Option<u64>) -> Option<Ve
     let task = Task { criterion: &criterion, ..task(hint, fill, shape.rank(), &companions) };
     let mut payload = Vec::new();
     encode_block(x.data(), &shape, &[Candidate { index: 0, chain: &bound }], &task, &mut payload).ok()?;
+    if levels {
+        payload = order_by_level(&payload, dtype, &shape, &[bound], &task).ok()??;
+    }
     let head = Output::default().dtype(dtype).shape(&shape).f64(hint.abs).f64(hint.rel);
     let head = head.u8(u8::from(fill.is_some())).bytes(&fill.unwrap_or(0).to_le_bytes());
     Some(head.line(chain).section(&shared).bytes(&payload).0)

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 1 | element type |
 //! | 1, 2 each | rank, extents |
-//! | 1 | kind of bound |
+//! | 1 | kind of bound; bit 3: in the order of levels |
 //! | 8, 8 | its numbers |
 //! | 1 | bit 0: a fill value is given; bit 1: look for one; bit 2: measure; bits 3-7: edge of the blocks, 0 for the default |
 //! | 8 | the fill value |
@@ -42,6 +42,7 @@ pub fn run(data: &[u8]) {
     options.fill = (flags & 1 != 0).then_some(fill);
     options.detect_fill = flags & 2 != 0;
     options.measure = flags & 4 != 0;
+    options.progressive = kind & 8 != 0;
     let edge = usize::from(flags >> 3);
     options.block = (edge > 0).then(|| vec![edge; shape.rank()]);
     let blocks = edge.checked_sub(1).map_or(1, |_| shape.iter().map(|d| d.div_ceil(edge)).product::<usize>());

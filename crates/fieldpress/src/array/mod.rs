@@ -3,6 +3,7 @@
 mod block;
 mod buffer;
 mod dtype;
+mod level;
 mod mask;
 mod shape;
 mod source;
@@ -11,6 +12,7 @@ mod view;
 pub use block::Grid;
 pub use buffer::{Array, Buffer, Slice, SliceMut};
 pub use dtype::{DType, Element};
+pub use level::{coarse_extent, every};
 pub use mask::Mask;
 pub use shape::{Region, Shape, MAX_RANK};
 pub use source::{Endian, Placement, ReadAt, Sink, Source, StridedSource};

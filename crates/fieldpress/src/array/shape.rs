@@ -57,7 +57,7 @@ impl Shape {
         s
     }
     /// The shape with `dims` in place of these, of the same rank.
-    fn with(&self, dims: [usize; MAX_RANK]) -> Shape {
+    pub(super) fn with(&self, dims: [usize; MAX_RANK]) -> Shape {
         Shape { rank: self.rank, dims }
     }
     /// The same values as at most three axes: leading axes of extent 1 dropped, and leading axes joined into the

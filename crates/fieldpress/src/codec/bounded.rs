@@ -9,7 +9,7 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 1 | bits 0-1, how the rest is stored: 0 plain, 1 packed, 2 constant, 3 chain; bit 2: special values follow; bit 3: a correction follows; other bits 0 |
+//! | 1 | bits 0-1, how the rest is stored: 0 plain, 1 packed, 2 constant, 3 chain; bit 2: special values follow; bit 3: a correction follows; bit 4, with a chain: the bytes are in the order of levels, see `levels`; other bits 0 |
 //! | n * size | plain: the values, little-endian, C order |
 //! | rest | packed: the plain bytes shuffled (byte 0 of every value, then byte 1, ...) as one Zstandard frame |
 //! | section | with bit 2: special values, see `specials` |
@@ -22,7 +22,7 @@ use std::borrow::Cow;
 
 use super::chain::BoundChain;
 use super::contract::{Block, Claim, Companions, Site};
-use super::{correction, holes, specials};
+use super::{correction, holes, levels, specials};
 use crate::array::{DType, Element, Mask, ReadAt, Shape, Slice, SliceMut};
 use crate::bits::{put_section, put_varint, ByteReader};
 use crate::bound::{Criterion, Sum, Term};
@@ -32,9 +32,10 @@ use crate::error::{Error, ErrorKind, Result};
 const PLAIN: u8 = 0;
 const PACKED: u8 = 1;
 const CONSTANT: u8 = 2;
-const CHAIN: u8 = 3;
-const SPECIALS: u8 = 4;
-const CORRECTION: u8 = 8;
+pub(super) const CHAIN: u8 = 3;
+pub(super) const SPECIALS: u8 = 4;
+pub(super) const CORRECTION: u8 = 8;
+pub(super) const LEVELS: u8 = 16;
 const PACK_LEVEL: i32 = 1;
 
 /// A chain that may encode a block, by its place in the array's list.
@@ -332,10 +333,10 @@ fn stored<T: Element>(x: &[T]) -> Result<(Outcome, Vec<u8>)> {
 }
 
 /// How the rest is stored, from flags that were checked. Errors: `Corrupt`.
-fn kind(flags: u8) -> Result<u8> {
+pub(super) fn kind(flags: u8) -> Result<u8> {
     let how = flags & 3;
     let allowed = match how {
-        CHAIN => SPECIALS | CORRECTION,
+        CHAIN => SPECIALS | CORRECTION | LEVELS,
         CONSTANT => SPECIALS,
         _ => 0,
     };
@@ -348,7 +349,10 @@ fn kind(flags: u8) -> Result<u8> {
 /// How a block was stored and the bytes of its stages, from the flags and lengths of its payload alone: nothing is decoded
 /// and hardly anything read. Errors: `Corrupt`, `Truncated`, those of `payload`.
 pub fn inspect_payload(payload: &dyn ReadAt, dtype: DType) -> Result<(Outcome, StageBytes)> {
-    let total = payload.size()?;
+    // With levels the payload is that without, behind a table and among checksums.
+    let table = levels::read_table(payload)?;
+    let (begin, sums) = table.map_or((1, 0), |t| t.framing());
+    let total = payload.size()?.saturating_sub(sums as u64);
     // The longest varint takes ten bytes.
     let mut head = [0; 10];
     let mut varint = |at: u64| -> Result<(u64, u64)> {
@@ -367,12 +371,12 @@ pub fn inspect_payload(payload: &dyn ReadAt, dtype: DType) -> Result<(Outcome, S
     payload.read_at(0, &mut flags)?;
     let [flags] = flags;
     let how = kind(flags)?;
-    let mut stages = StageBytes { framing: 1, ..StageBytes::default() };
+    let mut stages = StageBytes { framing: (begin + sums) as u64, ..StageBytes::default() };
     if how == PLAIN || how == PACKED {
         stages.values = rest(1)?;
         return Ok((if how == PLAIN { Outcome::Plain } else { Outcome::Packed }, stages));
     }
-    let mut at = 1;
+    let mut at = begin as u64;
     if flags & SPECIALS != 0 {
         let (n, start) = varint(at)?;
         let end = past(start, n)?;
@@ -420,7 +424,8 @@ fn decode_typed<T: Element>(
 ) -> Result<()> {
     let size = T::DTYPE.size();
     let raw = out.len() * size;
-    let mut r = ByteReader::new(payload);
+    let payload = levels::plain(payload)?;
+    let mut r = ByteReader::new(&payload);
     let flags = r.u8()?;
     let how = kind(flags)?;
     match how {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde_json::{json, Map, Value};
 
-use super::contract::{Block, BlockCodec, ByteCodec, Claim, Codec, Filter, Site, Spec};
+use super::contract::{Block, BlockCodec, ByteCodec, Claim, Codec, Filter, Levels, Site, Spec};
 use super::registry;
 use crate::array::{Buffer, DType, Mask, Shape, SliceMut, Source};
 use crate::bits::{put_section, ByteReader};
 use crate::bound::Term;
+use crate::entropy::{Head, Reach};
 use crate::error::{Error, Result};
 
 /// A configured chain. Its steps are shared between clones.
@@ -148,6 +149,10 @@ impl Chain {
             Ok(Vec::new())
         }
     }
+    /// Whether coarser levels can be decoded from a part of what it writes, if its codec offers them.
+    fn keeps_levels(&self) -> bool {
+        self.bytes.is_empty() && self.filters.iter().all(|f| f.is_pointwise())
+    }
     /// Readies the chain for blocks of one kind. Errors: as [`Codec::bind`].
     pub fn bind(&self, shared: &[u8], spec: &Spec) -> Result<BoundChain<'_>> {
         let mut specs = vec![*spec];
@@ -251,8 +256,7 @@ impl BoundChain<'_> {
     }
     /// Fills `out`. Total on all inputs.
     pub fn decode(&self, bytes: &[u8], site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
-        let mut r = ByteReader::new(bytes);
-        let sides = self.chain.filters.iter().map(|_| r.section()).collect::<Result<Vec<_>>>()?;
+        let (sides, inner_bytes) = self.sides(bytes)?;
         let mut masks: Vec<Option<Mask>> = Vec::new();
         for (i, f) in self.chain.filters.iter().enumerate() {
             let before = if i == 0 { site.mask } else { masks.last().and_then(Option::as_ref) };
@@ -262,7 +266,7 @@ impl BoundChain<'_> {
         let depth = self.chain.filters.len();
         let inner = self.spec(depth);
         let limit = inner.raw_bytes().saturating_mul(4).saturating_add(1 << 20);
-        let mut packed = std::borrow::Cow::Borrowed(r.rest());
+        let mut packed = std::borrow::Cow::Borrowed(inner_bytes);
         for b in self.chain.bytes.iter().rev() {
             packed = b.decode(&packed, inner.dtype.size(), limit).map_err(|e| e.at(b.id()))?.into();
         }
@@ -277,6 +281,46 @@ impl BoundChain<'_> {
         }
         let mut out = out;
         out.copy_from(values.as_slice()).map_err(|e| Error::corrupt(e.message()))
+    }
+    /// As [`BlockCodec::levels`]: those of the codec, where all filters are pointwise and no byte codec follows.
+    pub fn levels(&self, bytes: &[u8]) -> Result<Option<Levels>> {
+        if !self.chain.keeps_levels() {
+            return Ok(None);
+        }
+        let (_, inner) = self.sides(bytes)?;
+        let before = bytes.len() - inner.len();
+        let levels = self.codec.levels(inner).map_err(|e| e.at(self.chain.codec.id()))?;
+        Ok(levels.map(|l| Levels { split: l.split.saturating_add(before), ..l }))
+    }
+    /// As [`BlockCodec::decode_level`]. Errors: `Unsupported` too where the chain has no levels.
+    pub fn decode_level(&self, head: Head<'_>, level: u32, site: &Site<'_>, out: SliceMut<'_>) -> Result<Reach> {
+        if !self.chain.keeps_levels() {
+            return Err(Error::unsupported(format!("expected a chain with levels, found {}", self.chain.name())));
+        }
+        let at = |e: Error| e.at(self.chain.codec.id());
+        let (sides, inner) = self.sides(head.lead)?;
+        let before = head.lead.len() - inner.len();
+        let head = head.skip(before);
+        let depth = self.chain.filters.len();
+        if depth == 0 {
+            return self.codec.decode_level(head, level, site, out).map_err(at);
+        }
+        let coarse = |spec: Spec| Spec { shape: spec.shape.coarse(level), ..spec };
+        let mut values = Buffer::zeros(self.spec(depth).dtype, out.len())?;
+        let reach = self.codec.decode_level(head, level, site, values.as_mut()).map_err(at)?;
+        for (i, (f, side)) in self.chain.filters.iter().zip(sides).enumerate().rev() {
+            let spec = coarse(self.spec(i));
+            values = f.inverse(values.as_slice(), side, &spec, &Site::default()).map_err(|e| e.at(f.id()))?;
+        }
+        let mut out = out;
+        out.copy_from(values.as_slice()).map_err(|e| Error::corrupt(e.message()))?;
+        Ok(reach.after(before))
+    }
+    /// The side information of each filter, and what follows.
+    fn sides<'b>(&self, bytes: &'b [u8]) -> Result<(Vec<&'b [u8]>, &'b [u8])> {
+        let mut r = ByteReader::new(bytes);
+        let sides = self.chain.filters.iter().map(|_| r.section()).collect::<Result<Vec<_>>>()?;
+        Ok((sides, r.rest()))
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::array::{Array, Buffer, DType, Mask, Shape, Slice, SliceMut, Source};
 use crate::bound::Term;
+use crate::entropy::{Head, Reach};
 use crate::error::{Error, Result};
 
 /// The element type and extents of a block.
@@ -130,12 +131,32 @@ pub trait Codec: fmt::Debug + Send + Sync {
     }
 }
 
+/// What an encoding offers to those who want a coarser level of its block: every `2^l`-th point along each axis, from the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels {
+    /// Where the trailing one of its two streams begins; its length where there is only one. Levels are decoded from the beginnings of
+    /// both.
+    pub split: usize,
+    /// Whether a level is the full decoding at its points, bit for bit. Else it is another approximation, of which no bound is known.
+    pub exact: bool,
+}
+
 /// A codec bound to blocks of one element type and shape.
 pub trait BlockCodec: Send + Sync {
     /// Appends the encoding of `x` to `out`. `hint` is the tolerance the caller would like to see fulfilled.
     fn encode(&self, x: &Block<'_>, hint: &Term, out: &mut Vec<u8>) -> Result<Claim>;
     /// Fills `out`. Total on all inputs; the same bits on every platform. Values at masked points do not matter.
     fn decode(&self, bytes: &[u8], site: &Site<'_>, out: SliceMut<'_>) -> Result<()>;
+    /// What an encoding offers to those who want a coarser level; `None` where there is nothing but decoding all of it.
+    fn levels(&self, _bytes: &[u8]) -> Result<Option<Levels>> {
+        Ok(None)
+    }
+    /// Fills `out`, of the shape of level `level` >= 1, from the beginnings of both streams of an encoding, and tells how much of them
+    /// was needed: that much of both, or more, gives the same values. Total on all inputs; the same bits on every platform. `site` is that
+    /// of the whole block. Errors: `Truncated` when more is needed; `Unsupported` by a codec without levels; as [`BlockCodec::decode`].
+    fn decode_level(&self, _head: Head<'_>, _level: u32, _site: &Site<'_>, _out: SliceMut<'_>) -> Result<Reach> {
+        Err(Error::unsupported("expected a codec that decodes levels, found another"))
+    }
 }
 
 /// What a filter makes of a block.
@@ -165,6 +186,11 @@ pub trait Filter: fmt::Debug + Send + Sync {
     /// The mask of the filter's output, from that of its input. Only filters that move values need to care.
     fn map_mask(&self, mask: &Mask, _spec: &Spec) -> Mask {
         mask.clone()
+    }
+    /// Whether the inverse acts on each value by itself, whatever the shape, without mask and companions: then it can be applied to
+    /// some points of a block alone.
+    fn is_pointwise(&self) -> bool {
+        false
     }
     /// As [`Codec::companions`].
     fn companions(&self) -> Vec<String> {

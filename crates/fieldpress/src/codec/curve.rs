@@ -97,6 +97,9 @@ impl<C: Curve> Filter for CurveFilter<C> {
         }
         Ok(Filtered { values: Buffer::F64(values), side, hint: inner })
     }
+    fn is_pointwise(&self) -> bool {
+        true
+    }
     fn inverse(&self, y: Slice<'_>, side: &[u8], spec: &Spec, _site: &Site<'_>) -> Result<Buffer> {
         fn run<C: Curve, T: Element>(y: &[f64], scale: f64, threshold: f64) -> Result<Buffer> {
             let mut out = Buffer::zeros(T::DTYPE, y.len())?;

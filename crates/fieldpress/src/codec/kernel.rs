@@ -1,10 +1,11 @@
 //! Codecs that work in the five kernel types (see [`DType::kernel`](crate::array::DType::kernel)). The adapter widens narrower
 //! integers on the way in, and they saturate on the way back.
 
-use super::contract::{Block, BlockCodec, Claim, Site};
+use super::contract::{Block, BlockCodec, Claim, Levels, Site};
 use crate::array::{Buffer, Element, Mask, SliceMut};
 use crate::bound::{within, Term};
 use crate::dispatch_kernel;
+use crate::entropy::{Head, Reach};
 use crate::error::{Error, Result};
 use crate::quantize::Lattice;
 
@@ -22,6 +23,14 @@ pub trait Kernel: Send + Sync {
     ) -> Result<Claim>;
     /// Fills `out`; values at masked points do not matter. Total on hostile bytes. Errors: as [`BlockCodec::decode`].
     fn decode<T: Element>(&self, bytes: &[u8], mask: Option<&Mask>, out: &mut [T]) -> Result<()>;
+    /// As [`BlockCodec::levels`].
+    fn levels(&self, _bytes: &[u8]) -> Result<Option<Levels>> {
+        Ok(None)
+    }
+    /// As [`BlockCodec::decode_level`].
+    fn decode_level<T: Element>(&self, _head: Head<'_>, _level: u32, _out: &mut [T]) -> Result<Reach> {
+        Err(Error::unsupported("expected a codec that decodes levels, found another"))
+    }
 }
 
 /// A [`Kernel`] as a [`BlockCodec`].
@@ -42,6 +51,20 @@ impl<K: Kernel> BlockCodec for KernelBlocks<K> {
         let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
         dispatch_kernel!(SliceMut, wide.as_mut(), o => self.0.decode(bytes, site.mask, o), else Err(no_kernel()))?;
         out.narrow_from(wide.as_slice())
+    }
+    fn levels(&self, bytes: &[u8]) -> Result<Option<Levels>> {
+        self.0.levels(bytes)
+    }
+    fn decode_level(&self, head: Head<'_>, level: u32, _site: &Site<'_>, out: SliceMut<'_>) -> Result<Reach> {
+        let kernel = out.dtype().kernel();
+        if kernel == out.dtype() {
+            return dispatch_kernel!(SliceMut, out, o => self.0.decode_level(head, level, o), else Err(no_kernel()));
+        }
+        let (mut wide, mut out) = (Buffer::zeros(kernel, out.len())?, out);
+        let reach =
+            dispatch_kernel!(SliceMut, wide.as_mut(), o => self.0.decode_level(head, level, o), else Err(no_kernel()))?;
+        out.narrow_from(wide.as_slice())?;
+        Ok(reach)
     }
 }
 

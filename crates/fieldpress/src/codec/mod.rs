@@ -7,6 +7,7 @@ mod correction;
 mod curve;
 mod holes;
 mod kernel;
+mod levels;
 mod limits;
 mod model;
 pub mod registry;
@@ -18,9 +19,10 @@ pub use bounded::{
 };
 pub use chain::{split, BoundChain, Chain};
 pub use contract::{
-    parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Site, Spec,
+    parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Levels, Site, Spec,
 };
 pub use curve::{scaled_exp, scaled_ln, Curve, CurveFilter};
 pub use kernel::{round, Kernel, KernelBlocks};
+pub use levels::{decode_level, has_levels, inspect_levels, order_by_level, Table, TABLE_BYTES};
 pub use limits::Limits;
 pub use model::{Model, ModelCodec};

@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::contract::{Block, BlockCodec, Claim, Codec, Site, Spec};
+use super::contract::{Block, BlockCodec, Claim, Codec, Levels, Site, Spec};
 use crate::array::{Buffer, Element, Shape, SliceMut};
 use crate::bound::Term;
 use crate::dispatch;
-use crate::error::Result;
+use crate::entropy::{Head, Reach};
+use crate::error::{Error, Result};
 
 /// A method that approximates a block of real numbers. It need not keep any bound.
 pub trait Model: fmt::Debug + Clone + Send + Sync + 'static {
@@ -22,6 +23,14 @@ pub trait Model: fmt::Debug + Clone + Send + Sync + 'static {
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>>;
     /// Fills `out`, in C order. Total on all inputs; only `+ - * / sqrt mul_add`, integers and `libm`.
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()>;
+    /// As [`BlockCodec::levels`]; `shape` is that of the block.
+    fn levels(&self, _bytes: &[u8], _shape: &Shape) -> Result<Option<Levels>> {
+        Ok(None)
+    }
+    /// As [`BlockCodec::decode_level`]; `shape` is that of the block, `out` has that of the level.
+    fn reconstruct_level(&self, _head: Head<'_>, _level: u32, _shape: &Shape, _out: &mut [f64]) -> Result<Reach> {
+        Err(Error::unsupported("expected a model that reconstructs levels, found another"))
+    }
 }
 
 /// A [`Model`] as a [`Codec`]: values pass through `f64` and are cast back to the element type.
@@ -60,6 +69,15 @@ impl<M: Model> BlockCodec for BoundModel<M> {
         self.model.reconstruct(bytes, &self.spec.shape, &mut values)?;
         cast(&values, out);
         Ok(())
+    }
+    fn levels(&self, bytes: &[u8]) -> Result<Option<Levels>> {
+        self.model.levels(bytes, &self.spec.shape)
+    }
+    fn decode_level(&self, head: Head<'_>, level: u32, _site: &Site<'_>, out: SliceMut<'_>) -> Result<Reach> {
+        let mut values = vec![0.0; out.len()];
+        let reach = self.model.reconstruct_level(head, level, &self.spec.shape, &mut values)?;
+        cast(&values, out);
+        Ok(reach)
     }
 }
 

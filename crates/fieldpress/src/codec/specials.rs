@@ -126,6 +126,23 @@ impl Specials {
         r.end()?;
         Ok(Specials { mask, bits })
     }
+    /// Those at the points of level `level` of a block of `shape`.
+    pub(super) fn coarse(&self, shape: &Shape, level: u32) -> Specials {
+        let (mut flags, mut bits) = (Vec::new(), Vec::new());
+        // How many special points there are before point `next`.
+        let (mut next, mut before) = (0, 0);
+        let all = self.mask.flags();
+        shape.for_each_coarse(level, |i| {
+            before += all.get(next..i).unwrap_or_default().iter().filter(|&&m| m).count();
+            next = i;
+            let masked = self.mask.is_masked(i);
+            flags.push(masked);
+            if masked {
+                bits.extend(self.bits.get(before));
+            }
+        });
+        Specials { mask: Mask::new(flags), bits }
+    }
     /// Puts the special values in their places.
     pub(super) fn restore<T: Element>(&self, out: &mut [T]) {
         let masked = out.iter_mut().zip(self.mask.flags()).filter(|(_, &m)| m);

@@ -63,6 +63,9 @@ impl Filter for BitRound {
         };
         Ok(Filtered { values, side: Vec::new(), hint: Term::EXACT })
     }
+    fn is_pointwise(&self) -> bool {
+        true
+    }
     fn inverse(&self, y: Slice<'_>, _side: &[u8], _spec: &Spec, _site: &Site<'_>) -> Result<Buffer> {
         Ok(y.to_buffer())
     }

@@ -207,6 +207,7 @@ mod tests {
             chains: vec![Chain::parse(chain).unwrap()],
             block: Some(vec![16, 50]),
             measure: true,
+            progressive: false,
             role: Role::Field,
             attributes: Default::default(),
             companions,

@@ -16,10 +16,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::array::Shape;
+use crate::array::{every, Element, Shape, Slice};
 use crate::bits::ByteReader;
 use crate::codec::registry::{Entry, Make};
-use crate::codec::{parse_config, Block, Model, ModelCodec};
+use crate::codec::{parse_config, Block, Levels, Model, ModelCodec};
+use crate::entropy::{Head, Reach};
 use crate::error::{Error, Result};
 use crate::transform::wavelet::{default_levels, MAX_LEVELS};
 use crate::transform::{trial, Coder, Decomposition, Quantised, Wavelet};
@@ -114,17 +115,52 @@ impl Model for Dwt {
 
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()> {
         let mut r = ByteReader::new(bytes);
-        let (wavelet, alone) = (r.u8()?, r.u8()?);
-        let levels: Vec<u32> = r.take(shape.rank())?.iter().map(|&l| u32::from(l)).collect();
-        if wavelet > 1 {
-            return Err(Error::corrupt(format!("expected a wavelet, 0 or 1, found {wavelet}")));
-        }
-        let wavelet = if wavelet == 0 { Wavelet::Cdf97 } else { Wavelet::Cdf53 };
-        let decomposition = Decomposition { wavelet, levels, alone };
+        let decomposition = read(&mut r, shape)?;
         let bands = decomposition.bands(shape).map_err(|e| Error::corrupt(e.message()))?;
         Quantised::decode(r.rest(), shape, &bands)?.values(out);
         decomposition.inverse(out, shape)
     }
+
+    fn levels(&self, bytes: &[u8], shape: &Shape) -> Result<Option<Levels>> {
+        let mut r = ByteReader::new(bytes);
+        let decomposition = read(&mut r, shape)?;
+        if decomposition.levels.iter().all(|&l| l == 0) {
+            return Ok(None);
+        }
+        let split = bytes.len() - r.remaining() + Quantised::split(r.rest())?;
+        Ok(Some(Levels { split, exact: false }))
+    }
+
+    fn reconstruct_level(&self, head: Head<'_>, level: u32, shape: &Shape, out: &mut [f64]) -> Result<Reach> {
+        let mut r = ByteReader::new(head.lead);
+        let decomposition = read(&mut r, shape)?;
+        let before = head.lead.len() - r.remaining();
+        let bands = decomposition.bands(shape).map_err(|e| Error::corrupt(e.message()))?;
+        let corner = decomposition.corner(shape, level);
+        let (quantised, reach) = Quantised::decode_corner(head.skip(before), shape, &corner, &bands)?;
+        let corner = Shape::new(&corner)?;
+        let mut low = vec![0.0; corner.len()];
+        quantised.values(&mut low);
+        let halvings = decomposition.inverse_level(&mut low, shape, level)?;
+        // Axes that were not split as often are taken at every so many points.
+        let steps: Vec<u32> = halvings.iter().map(|h| level - h).collect();
+        let points = every(Slice::F64(&low), &corner, &vec![0; steps.len()], &steps)?;
+        out.copy_from_slice(f64::of(points.as_slice()).filter(|p| p.len() == out.len()).ok_or_else(|| {
+            Error::invalid(format!("expected room for level {level} of {shape}, found {} values", out.len()))
+        })?);
+        Ok(reach.after(before))
+    }
+}
+
+/// How a block was decomposed. Errors: `Corrupt`, `Truncated`.
+fn read(r: &mut ByteReader<'_>, shape: &Shape) -> Result<Decomposition> {
+    let (wavelet, alone) = (r.u8()?, r.u8()?);
+    let levels: Vec<u32> = r.take(shape.rank())?.iter().map(|&l| u32::from(l)).collect();
+    if wavelet > 1 {
+        return Err(Error::corrupt(format!("expected a wavelet, 0 or 1, found {wavelet}")));
+    }
+    let wavelet = if wavelet == 0 { Wavelet::Cdf97 } else { Wavelet::Cdf53 };
+    Ok(Decomposition { wavelet, levels, alone })
 }
 
 /// A decomposition must cost less than this much of another to be taken instead: costs are estimates, and those coded

@@ -25,13 +25,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::array::{Element, Mask, Shape};
+use crate::array::{Element, Mask, Shape, MAX_RANK};
 use crate::bits::ByteReader;
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
-use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
+use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Levels, Spec};
 use crate::entropy::magnitude::{magnitude, CLASSES, CLASS_TABLE};
-use crate::entropy::{class_bits, encode_classes, RansDecoder};
+use crate::entropy::{class_bits, encode_classes, Head, RansDecoder, Reach};
 use crate::error::{Error, Result};
 use crate::predict::interpolation::{for_each_row, passes, predict_row, row_length, top_stride, Pass, Scheme, Spline};
 use crate::quantize::{before_rounding, Uniform};
@@ -189,7 +189,7 @@ impl Kernel for BoundInterp {
         let params = self.choose(x, mask, before_rounding(tolerance, x));
         let mut encoder = Encoder::new(x, mask, hint.abs);
         let mut y = vec![T::default(); x.len()];
-        walk(&self.shape, &params, &mut y, &mut encoder);
+        walk(&Grid::new(&self.shape, 0), &params, &mut y, &mut encoder);
         params.write(out);
         encode_classes(&encoder.codes, &encoder.classes, KINDS * CLASSES, out);
         Ok(if encoder.is_bounded(&y, hint) { Claim::Bounded } else { Claim::Unchecked })
@@ -198,8 +198,27 @@ impl Kernel for BoundInterp {
         let mut r = ByteReader::new(bytes);
         let params = Params::read(&mut r)?;
         let mut decoder = Decoder { rans: RansDecoder::new(r.rest(), KINDS * CLASSES)?, codes: Vec::new() };
-        walk(&self.shape, &params, out, &mut decoder);
+        walk(&Grid::new(&self.shape, 0), &params, out, &mut decoder);
         decoder.rans.finish()
+    }
+    fn levels(&self, bytes: &[u8]) -> Result<Option<Levels>> {
+        let mut r = ByteReader::new(bytes);
+        Params::read(&mut r)?;
+        let rans = RansDecoder::new(r.rest(), KINDS * CLASSES)?;
+        Ok(Some(Levels { split: bytes.len() - r.remaining() + rans.split(), exact: true }))
+    }
+    fn decode_level<T: Element>(&self, head: Head<'_>, level: u32, out: &mut [T]) -> Result<Reach> {
+        let grid = Grid::new(&self.shape, level);
+        if out.len() != grid.shape.len() {
+            return Err(Error::invalid(format!("expected room for {} values, found {}", grid.shape, out.len())));
+        }
+        let mut r = ByteReader::new(head.lead);
+        let params = Params::read(&mut r)?;
+        let before = head.lead.len() - r.remaining();
+        let rans = RansDecoder::of_head(head.skip(before), KINDS * CLASSES)?;
+        let mut decoder = Decoder { rans, codes: Vec::new() };
+        walk(&grid, &params, out, &mut decoder);
+        Ok(decoder.rans.reach()?.after(before))
     }
 }
 
@@ -212,7 +231,7 @@ impl BoundInterp {
         let mask = mask.map(|_| Mask::new(flags));
         let size = |p: &Params| {
             let mut encoder = Encoder::new(&sample, mask.as_ref(), 0.0);
-            walk(&shape, p, &mut vec![T::default(); sample.len()], &mut encoder);
+            walk(&Grid::new(&shape, 0), p, &mut vec![T::default(); sample.len()], &mut encoder);
             class_bits(&encoder.codes, &encoder.classes, KINDS * CLASSES)
         };
         let smallest = |trials: Vec<Params>| {
@@ -278,21 +297,60 @@ impl Row<'_> {
     }
 }
 
+/// The points of one level of a block, that is every `2^level`-th: what is walked over. The walk over level 0 begins with that over any
+/// other, with strides larger by `2^level`: points have neighbours in the one exactly where they have them in the other.
+struct Grid {
+    block: Shape,
+    level: u32,
+    /// The shape of the level.
+    shape: Shape,
+}
+
+impl Grid {
+    fn new(block: &Shape, level: u32) -> Grid {
+        Grid { block: *block, level, shape: block.coarse(level) }
+    }
+    /// The magnitude that the walk over level 0 finds where a row goes on beyond its end: at `x` in the row that has the
+    /// coordinates `at`, both in those of this level. In memory that is another row, of which this level may have nothing.
+    #[cold]
+    fn beyond(&self, magnitudes: &[u8], at: &[usize], x: usize) -> u8 {
+        let last = at.len().saturating_sub(1);
+        let (strides, coarse) = (self.block.strides(), self.shape.strides());
+        let row: usize = at.iter().zip(&strides).take(last).map(|(&i, s)| (i << self.level) * s).sum();
+        let index = row + (x << self.level);
+        if index >= self.block.len() {
+            return 0;
+        }
+        let mut place = 0;
+        for ((s, &d), c) in strides.iter().zip(self.block.iter()).zip(&coarse) {
+            let i = index / s % d;
+            if i >> self.level << self.level != i {
+                return 0;
+            }
+            place += (i >> self.level) * c;
+        }
+        magnitudes.get(place).copied().unwrap_or(0)
+    }
+}
+
 /// Visits all points, level by level and pass by pass.
-fn walk<T: Element>(shape: &Shape, params: &Params, values: &mut [T], coder: &mut dyn RowCoder<T>) {
+fn walk<T: Element>(grid: &Grid, params: &Params, values: &mut [T], coder: &mut dyn RowCoder<T>) {
     if values.is_empty() {
         return;
     }
+    let shape = &grid.shape;
     let mut magnitudes = vec![0u8; values.len()];
     let top = top_stride(shape);
-    let quantizer = Uniform::new::<T>(params.level(top.max(1)));
+    let quantizer = Uniform::new::<T>(params.level(top_stride(&grid.block).max(1)));
     let origin = Row { index: 0, step: 1, predictions: &[0.0], sums: &[0], quantizer, first: 0 };
     coder.row(&origin, values, &mut magnitudes);
     let (mut predictions, mut sums) = (Vec::new(), Vec::new());
     let last = shape.rank().saturating_sub(1);
     let mut s = top;
     while s > 0 {
-        let quantizer = Uniform::new::<T>(params.level(s));
+        // As many points of the block.
+        let stride = s << grid.level;
+        let quantizer = Uniform::new::<T>(params.level(stride));
         for pass in passes(shape, s, params.scheme) {
             let n = row_length(&pass, shape);
             predictions.resize(n, 0.0);
@@ -301,10 +359,10 @@ fn walk<T: Element>(shape: &Shape, params: &Params, values: &mut [T], coder: &mu
                 Scheme::Multi => pass.axes.count_ones() > 1,
                 _ => pass.axes >> last & 1 == 1,
             };
-            let first = ((2 * s.ilog2().min(2) as usize + usize::from(deeper)) * CLASSES) as u8;
+            let first = ((2 * stride.ilog2().min(2) as usize + usize::from(deeper)) * CLASSES) as u8;
             for_each_row(&pass, shape, |index, at| {
                 predict_row(values, shape, &pass, params.spline, index, at, &mut predictions);
-                contexts(&magnitudes, shape, &pass, index, at, &mut sums);
+                contexts(&magnitudes, grid, &pass, index, at, &mut sums);
                 let step = pass.step[last];
                 let row = Row { index, step, predictions: &predictions, sums: &sums, quantizer, first };
                 coder.row(&row, values, &mut magnitudes);
@@ -315,7 +373,8 @@ fn walk<T: Element>(shape: &Shape, params: &Params, values: &mut [T], coder: &mu
 }
 
 /// The weighted sums of magnitudes around each point of a row, but for the point before it in the row.
-fn contexts(magnitudes: &[u8], shape: &Shape, pass: &Pass, index: usize, at: &[usize], sums: &mut [u16]) {
+fn contexts(magnitudes: &[u8], grid: &Grid, pass: &Pass, index: usize, at: &[usize], sums: &mut [u16]) {
+    let shape = &grid.shape;
     let strides = shape.strides();
     let rank = shape.rank();
     let last = rank.saturating_sub(1);
@@ -345,6 +404,34 @@ fn contexts(magnitudes: &[u8], shape: &Shape, pass: &Pass, index: usize, at: &[u
     // Beyond the far edge the near side counts twice; along the row itself what is read there is known and does no harm.
     let far = if k != last && at[k] + pass.stride >= shape[k] { index - h } else { index + h };
     add(far, 1);
+    if grid.level > 0 {
+        mend(magnitudes, grid, pass, index, at, sums);
+    }
+}
+
+/// Puts right what [`contexts`] read beyond the end of a row, where the memory of a level goes on otherwise than that of the block.
+fn mend(magnitudes: &[u8], grid: &Grid, pass: &Pass, index: usize, at: &[usize], sums: &mut [u16]) {
+    let Some(last) = at.len().checked_sub(1) else { return };
+    let (strides, step, end) = (grid.shape.strides(), pass.step[last], grid.shape[last]);
+    let steps = sums.len().saturating_sub(1) * step;
+    let Some(sum) = sums.last_mut() else { return };
+    // `from` is where the row was read that has the coordinates `row`, and `x` the place in it beside the last point.
+    let mut put_right = |from: usize, row: &[usize], x: usize| {
+        if x >= end {
+            let read = magnitudes.get(from + steps).copied().unwrap_or(0);
+            *sum = *sum - u16::from(read) + u16::from(grid.beyond(magnitudes, row, x));
+        }
+    };
+    let x = at[last] + steps;
+    if let Some(k) = last.checked_sub(1).filter(|&k| at[k] >= pass.start[k] + pass.step[k]) {
+        let mut row = [0; MAX_RANK];
+        row[..=last].copy_from_slice(at);
+        row[k] -= pass.step[k];
+        put_right(index - pass.step[k] * strides[k] + step, &row[..=last], x + step);
+    }
+    if pass.axes.trailing_zeros() as usize == last {
+        put_right(index + pass.stride, at, x + pass.stride);
+    }
 }
 
 struct Encoder<'a, T> {

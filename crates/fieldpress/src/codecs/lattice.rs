@@ -68,6 +68,9 @@ impl Filter for Lattice {
         let integers = values.iter().map(|v| spacing.integer(*v)).collect();
         Ok(Filtered { values: Buffer::I32(integers), side, hint: inner })
     }
+    fn is_pointwise(&self) -> bool {
+        true
+    }
     fn inverse(&self, y: Slice<'_>, side: &[u8], spec: &Spec, _site: &Site<'_>) -> Result<Buffer> {
         fn run<T: Element>(y: &[i32], spacing: Spacing) -> Result<Buffer> {
             let mut out = Buffer::zeros(T::DTYPE, y.len())?;

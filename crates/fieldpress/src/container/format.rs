@@ -30,6 +30,9 @@ pub(super) const CRC_BYTES: usize = 4;
 /// must not ignore are named under `requires` in the directory.
 pub const FORMAT_VERSION: (u16, u16) = (1, 0);
 
+/// What the directory requires of its reader where the payload of any block is in the order of levels.
+pub(super) const LEVELS: &str = "levels";
+
 const DICTIONARY: &[u8] = include_bytes!("dictionary.txt");
 const LEVEL: i32 = 19;
 

@@ -18,10 +18,10 @@ pub struct StoredBlock {
 }
 
 /// The payload of one block.
-struct Payload<'a> {
-    archive: &'a dyn ReadAt,
-    offset: u64,
-    bytes: u64,
+pub(super) struct Payload<'a> {
+    pub(super) archive: &'a dyn ReadAt,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
 }
 
 impl ReadAt for Payload<'_> {

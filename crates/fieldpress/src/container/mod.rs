@@ -4,6 +4,7 @@ mod assemble;
 mod directory;
 mod format;
 mod inspect;
+mod level;
 mod plan;
 mod reader;
 mod writer;

@@ -15,7 +15,7 @@ use crate::codec::{decode_block, Chain, Limits, Task};
 use crate::error::{Error, Result};
 
 /// Features of archives this reader knows.
-const KNOWN: &[&str] = &[];
+const KNOWN: &[&str] = &[format::LEVELS];
 
 /// Where a block lies.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,12 +41,12 @@ pub(super) struct Parts {
 pub struct Archive {
     pub(super) bytes: Arc<dyn ReadAt>,
     size: u64,
-    limits: Limits,
+    pub(super) limits: Limits,
     version: (u16, u16),
     directory: Directory,
     numbers: HashMap<String, usize>,
     pub(super) parts: Vec<Parts>,
-    decoded: AtomicU64,
+    pub(super) decoded: AtomicU64,
     companions: Mutex<Decoded>,
 }
 
@@ -161,7 +161,7 @@ impl Archive {
         let parts = self.parts.get(i).map(|p| p.shared.iter().chain(&p.blocks));
         Ok(parts.map_or(0, |p| p.filter(|(_, n)| *n > 0).map(|(_, n)| n + format::CRC_BYTES as u64).sum()))
     }
-    fn part(&self, offset: u64, length: u64, what: impl Fn() -> String) -> Result<Vec<u8>> {
+    pub(super) fn part(&self, offset: u64, length: u64, what: impl Fn() -> String) -> Result<Vec<u8>> {
         let n = length as usize + format::CRC_BYTES;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(n).map_err(|_| Error::limit(format!("expected memory for a part of {n} bytes")))?;
@@ -266,7 +266,11 @@ impl Archive {
         })
     }
     /// Calls `f` with what decodes the blocks of an array, and how many of them may be in flight. Errors name the array.
-    fn with_decoder<R>(&self, name: &str, f: impl FnOnce(&Decoder, &Kinds<'_>, usize) -> Result<R>) -> Result<R> {
+    pub(super) fn with_decoder<R>(
+        &self,
+        name: &str,
+        f: impl FnOnce(&Decoder, &Kinds<'_>, usize) -> Result<R>,
+    ) -> Result<R> {
         let (number, header) = self.find(name)?;
         let place = |e: Error| e.at(format!("array {name:?}"));
         let grid = header.grid().map_err(place)?;
@@ -339,31 +343,35 @@ impl Archive {
 }
 
 /// What is needed to decode the blocks of one array.
-struct Decoder {
-    header: ArrayHeader,
-    grid: Grid,
+pub(super) struct Decoder {
+    pub(super) header: ArrayHeader,
+    pub(super) grid: Grid,
     fill: Option<u64>,
     chains: Vec<Chain>,
     shared: Vec<Vec<u8>>,
     companions: Vec<(String, Arc<Array>)>,
-    blocks: Vec<(u64, u64)>,
+    pub(super) blocks: Vec<(u64, u64)>,
 }
 
 impl Decoder {
-    fn block(&self, archive: &Archive, kinds: &Kinds<'_>, index: usize) -> Result<Buffer> {
+    /// How blocks that begin at `origin` were encoded.
+    pub(super) fn task<'a>(&'a self, origin: &'a [usize]) -> Task<'a> {
+        Task {
+            criterion: &self.header.criterion,
+            hint: self.header.hint,
+            fill: self.fill,
+            measure: false,
+            origin,
+            companions: &self.companions,
+        }
+    }
+    pub(super) fn block(&self, archive: &Archive, kinds: &Kinds<'_>, index: usize) -> Result<Buffer> {
         let region = self.grid.region(index);
         let shape = region.shape();
         let &(at, n) = self.blocks.get(index).ok_or_else(|| Error::corrupt("expected an entry in the index"))?;
         let payload = archive.part(at, n, || format!("array {:?}: block {index}", self.header.name))?;
         let mut values = Buffer::zeros(self.header.dtype, shape.len())?;
-        let task = Task {
-            criterion: &self.header.criterion,
-            hint: self.header.hint,
-            fill: self.fill,
-            measure: false,
-            origin: region.origin(),
-            companions: &self.companions,
-        };
+        let task = self.task(region.origin());
         decode_block(&payload, &shape, kinds.of(&shape), &task, values.as_mut())
             .map_err(|e| e.at(format!("array {:?}: block {index}", self.header.name)))?;
         archive.decoded.fetch_add(1, Ordering::Relaxed);

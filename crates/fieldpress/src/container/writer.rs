@@ -13,7 +13,10 @@ use super::plan::Plan;
 use crate::array::{Array, DType, Grid, Region, Shape, Sink, Source};
 use crate::bits::{crc32c, put_varint};
 use crate::bound::{psnr, Approach, Criterion, Sum, Term};
-use crate::codec::{encode_block, BlockReport, BoundChain, Candidate, Chain, Limits, Outcome, Spec, StageBytes, Task};
+use crate::codec::{
+    encode_block, has_levels, order_by_level, BlockReport, BoundChain, Candidate, Chain, Limits, Outcome, Spec,
+    StageBytes, Task,
+};
 use crate::error::{Error, Result};
 
 /// How an array is to be stored.
@@ -26,6 +29,9 @@ pub struct ArrayOptions<'a> {
     pub block: Option<Vec<usize>>,
     /// Decode every block and report errors exactly, even where a codec claims its bound.
     pub measure: bool,
+    /// Put the bytes of blocks in the order of levels where their chain offers any, so that a coarser array can be read from a part of
+    /// them. No reader of before knows such an archive.
+    pub progressive: bool,
     /// What the array is to its file.
     pub role: Role,
     /// Kept in the directory.
@@ -170,9 +176,11 @@ impl<W: Write> ArchiveWriter<W> {
         let mut totals = Totals::default();
         let mut kept = if options.keep { Some(Array::zeros(dtype, shape)?) } else { None };
         let hint = if let Some(limit) = plan.criterion.square_sum.filter(|_| !plan.criterion.is_exact()) {
-            let (hint, pass) = run.search(limit, options.chains.len())?;
+            let (hint, mut pass) = run.search(limit, options.chains.len())?;
+            run.order(0..grid.len(), &hint, &mut pass)?;
             for (payload, report) in pass.payloads.iter().zip(&pass.reports) {
                 totals.add(report);
+                totals.levels |= has_levels(payload);
                 lengths.push(payload.len() as u64);
                 self.part(payload)?;
             }
@@ -183,12 +191,15 @@ impl<W: Write> ArchiveWriter<W> {
         } else {
             for start in (0..grid.len()).step_by(batch) {
                 let range = start..grid.len().min(start + batch);
-                let pass = run.pass(range.clone(), &plan.hint, &plan.criterion, options.measure, None)?;
+                let mut pass = run.pass(range.clone(), &plan.hint, &plan.criterion, options.measure, None)?;
+                run.order(range.clone(), &plan.hint, &mut pass)?;
                 if let Some(k) = &mut kept {
                     run.keep(range, &pass.payloads, &plan.hint, k)?;
                 }
                 for (payload, report) in pass.payloads.iter().zip(&pass.reports) {
                     totals.add(report);
+                    totals.levels |= has_levels(payload);
+                    totals.levels |= has_levels(payload);
                     lengths.push(payload.len() as u64);
                     self.part(payload)?;
                 }
@@ -212,6 +223,9 @@ impl<W: Write> ArchiveWriter<W> {
             at,
         };
         let index_start = self.index.len();
+        if totals.levels && !self.directory.requires.iter().any(|r| r == format::LEVELS) {
+            self.directory.requires.push(format::LEVELS.into());
+        }
         lengths.iter().for_each(|&n| put_varint(&mut self.index, n));
         if let Some(k) = kept {
             self.kept.push((name.into(), Arc::new(k)));
@@ -308,6 +322,8 @@ struct Totals {
     corrected: u64,
     measured: bool,
     any: bool,
+    /// Whether the payload of any block is in the order of levels.
+    levels: bool,
 }
 
 impl Totals {
@@ -379,6 +395,22 @@ impl Run<'_> {
         let done: Vec<_> = range.into_par_iter().map(one).collect::<Result<_>>()?;
         let (payloads, reports) = done.into_iter().unzip();
         Ok(Pass { payloads, reports })
+    }
+    /// Puts the bytes of each block in the order of levels, if that was asked for and its chain offers any.
+    fn order(&self, range: std::ops::Range<usize>, hint: &Term, pass: &mut Pass) -> Result<()> {
+        if !self.options.progressive {
+            return Ok(());
+        }
+        let blocks: Vec<_> = range.zip(pass.payloads.iter_mut().zip(&mut pass.reports)).collect();
+        blocks.into_par_iter().try_for_each(|(i, (payload, report))| {
+            let region = self.grid.region(i);
+            let (shape, task) = (region.shape(), self.task(&region, hint, &self.plan.criterion, false));
+            if let Some(ordered) = order_by_level(payload, self.source.dtype(), &shape, self.kinds.of(&shape), &task)? {
+                report.stages.framing += (ordered.len() - payload.len()) as u64;
+                *payload = ordered;
+            }
+            Ok(())
+        })
     }
     /// Passes over all blocks with tolerances such that the sum of squared errors comes close to `limit` from below, with each of so many
     /// `chains` alone, since the same tolerance is not the same error with all of them. The last resort is the tolerance that is

@@ -3,6 +3,7 @@
 pub mod adaptive;
 pub mod bitplane;
 mod estimate;
+mod head;
 pub mod magnitude;
 pub mod mask;
 pub mod mixing;
@@ -15,6 +16,7 @@ pub mod runs;
 pub use adaptive::IntModel;
 pub use bitplane::{decode_planes, decode_planes_prefix, encode_planes};
 pub use estimate::class_bits;
+pub use head::{Head, Reach};
 pub use mask::{decode_mask, encode_mask};
 pub use mixing::{Decisions, MixedModel};
 pub use packing::{Packer, Unpacker, GROUP};

@@ -243,6 +243,10 @@ impl<'a> BinaryDecoder<'a> {
         let unit = 1u128 << (64 - 8 * known);
         !self.gap && u128::from(self.value) + unit <= u128::from(self.range)
     }
+    /// How many of the bytes given have been looked at: what was decoded so far is the same without the others.
+    pub fn taken(&self) -> usize {
+        self.at.min(self.bytes.len())
+    }
     /// Where the stream ends: its length in bytes, when everything coded has been decoded.
     /// Errors: `Truncated` when it needs more bytes than there are, `Corrupt` when no encoder wrote it.
     pub fn end(&self) -> Result<usize> {

@@ -141,7 +141,7 @@ fn put<W: Write>(
     let plan = Plan::new(source, &options.bound, options.fill, options.detect_fill)?;
     let chains = match bytes < TINY && !job.lossy {
         true => Vec::new(),
-        false => options.choice.chains(source, &plan)?,
+        false => options.choice.chains(source, &plan, options.progressive)?,
     };
     let progress = |n: u64| {
         if let Some(w) = watch {
@@ -153,6 +153,7 @@ fn put<W: Write>(
         chains,
         block: options.block.clone().filter(|b| b.len() == shape.rank()),
         measure: options.measure,
+        progressive: options.progressive,
         role: job.array.role,
         attributes: job.array.attributes.clone(),
         companions: job.companions.clone(),

@@ -83,9 +83,10 @@ impl Selection {
     }
 }
 
-/// One array of an archive, or a part of it, as the only array of a file.
+/// One array of an archive, or a part of one of its levels, as the only array of a file.
 struct Part<'a> {
     archive: &'a Archive,
+    level: u32,
     selection: &'a Selection,
     watch: Option<Watch<'a>>,
 }
@@ -105,7 +106,7 @@ impl Arrays for Part<'_> {
             }
         };
         let mut sink = Dropping { sink, selection: self.selection };
-        self.archive.read_into(name, &self.selection.region, &mut sink, Some(&progress))
+        self.archive.read_level_into(name, self.level, &self.selection.region, &mut sink, Some(&progress))
     }
 }
 
@@ -125,18 +126,19 @@ impl Sink for Dropping<'_> {
     }
 }
 
-/// Writes the selected part of an array to `out`, block by block; only blocks it touches are decoded.
-/// Errors: `InvalidArgument` when there is no such array or the selection was made for another shape; those of
+/// Writes the selected part of level `level` of an array (0: the array itself) to `out`, block by block; only blocks it touches are
+/// decoded. The selection is made for [`Archive::level_shape`]. Errors: `InvalidArgument` when there is no such array or the selection was made for another shape; those of
 /// [`Archive::read_into`]; `Io`.
 pub fn export_array(
     archive: &Archive,
     name: &str,
+    level: u32,
     selection: &Selection,
     format: ArrayFormat,
     out: &mut dyn Output,
     watch: Option<Watch<'_>>,
 ) -> Result<()> {
-    let arrays = Part { archive, selection, watch };
+    let arrays = Part { archive, level, selection, watch };
     match format {
         ArrayFormat::Npy => npy::write_npy(&arrays, name, out),
         ArrayFormat::Raw => {
@@ -146,16 +148,17 @@ pub fn export_array(
     }
 }
 
-/// Writes whole arrays to `out` as a NumPy zip archive, deflated or stored. Slashes in names make folders in the zip, as
+/// Writes level `level` of arrays (0: the arrays themselves) to `out` as a NumPy zip archive, deflated or stored. Slashes in names make folders in the zip, as
 /// NumPy does it. Errors: as [`export_array`].
 pub fn export_npz(
     archive: &Archive,
     names: &[String],
+    level: u32,
     deflated: bool,
     out: &mut dyn Output,
     watch: Option<Watch<'_>>,
 ) -> Result<()> {
-    let arrays = Decoder { archive, prefix: "", watch };
+    let arrays = Decoder { archive, prefix: "", level, watch };
     let (mut members, mut verbatim) = (Vec::new(), Vec::new());
     for name in names {
         archive.array(name)?;

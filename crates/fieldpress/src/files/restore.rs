@@ -10,6 +10,8 @@ use crate::io::{self, Arrays, Output};
 pub(super) struct Decoder<'a> {
     pub(super) archive: &'a Archive,
     pub(super) prefix: &'a str,
+    /// Which level of them; 0 for the arrays themselves.
+    pub(super) level: u32,
     pub(super) watch: Option<Watch<'a>>,
 }
 
@@ -17,7 +19,7 @@ impl Arrays for Decoder<'_> {
     fn spec(&self, name: &str) -> Result<(DType, Shape)> {
         let name = format!("{}{name}", self.prefix);
         let header = self.archive.array(&name).map_err(|e| Error::corrupt(e.message()))?;
-        Ok((header.dtype, header.grid()?.shape()))
+        Ok((header.dtype, header.grid()?.shape().coarse(self.level)))
     }
     fn read_into(&self, name: &str, sink: &mut dyn Sink) -> Result<()> {
         let (dtype, shape) = self.spec(name)?;
@@ -30,7 +32,7 @@ impl Arrays for Decoder<'_> {
                 w(Event::Bytes(n));
             }
         };
-        self.archive.read_into(&name, &Region::all(shape), sink, Some(&progress))
+        self.archive.read_level_into(&name, self.level, &Region::all(shape), sink, Some(&progress))
     }
 }
 
@@ -48,7 +50,7 @@ pub(super) fn file_header(archive: &Archive, file: usize) -> Result<&FileHeader>
 pub fn restore_file(archive: &Archive, file: usize, out: &mut dyn Output, watch: Option<Watch<'_>>) -> Result<()> {
     let header = file_header(archive, file)?;
     let verbatim = header.verbatim.map_or(Ok(Vec::new()), |i| archive.blob(i))?;
-    let arrays = Decoder { archive, prefix: &header.prefix, watch };
+    let arrays = Decoder { archive, prefix: &header.prefix, level: 0, watch };
     let place = |e: Error| e.at(format!("file {:?}", header.name));
     io::format(&header.format).and_then(|f| f.restore(&header.template, &verbatim, &arrays, out)).map_err(place)
 }

@@ -60,15 +60,20 @@ pub struct Tried {
 }
 
 /// The chains for one array: the one that is smallest on samples. With [`Tier::Best`] all that come close are returned, and
-/// each block takes the smallest, or under a limit on the whole array all blocks the same.
-pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>> {
-    let tried = try_chains(source, plan, tier)?;
+/// each block takes the smallest, or under a limit on the whole array all blocks the same. With `levels` only chains of which coarser
+/// levels can be decoded are looked at, if there are any for such a bound.
+pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Result<Vec<Chain>> {
+    let tried = try_chains(source, plan, tier, levels)?;
     Ok(tried.into_iter().filter(|t| t.kept).map(|t| t.chain).collect())
 }
 
-/// All chains that may suit an array, and what became of them on samples. Errors: those of the source and the chains.
-pub fn try_chains(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Tried>> {
-    let names = candidates(source.dtype(), plan, tier);
+/// All chains that may suit an array, and what became of them on samples; `levels` as in [`chains`]. Errors: those of the source and
+/// the chains.
+pub fn try_chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Result<Vec<Tried>> {
+    let mut names = candidates(source.dtype(), plan, tier);
+    if levels {
+        names = with_levels(source.dtype(), plan, tier).unwrap_or(names);
+    }
     let chains = names.iter().map(|n| Chain::parse(n)).collect::<Result<Vec<_>>>()?;
     if chains.len() <= 1 || source.shape().is_empty() {
         let untried = |chain| Tried { chain, ratio: None, finished: true, kept: true };
@@ -150,6 +155,20 @@ fn candidates(dtype: DType, plan: &Plan, tier: Tier) -> Vec<String> {
     names.into_iter().filter(known).collect()
 }
 
+/// Codecs that offer coarser levels, the fastest first.
+const WITH_LEVELS: &[&str] = &["interp", "dwt"];
+
+/// Chains of [`candidates`] of which coarser levels can be decoded; `None` where there are none.
+fn with_levels(dtype: DType, plan: &Plan, tier: Tier) -> Option<Vec<String>> {
+    let (tier, codecs) = match tier {
+        Tier::Fast => (Tier::Balanced, WITH_LEVELS.get(..1)?),
+        _ => (tier, WITH_LEVELS),
+    };
+    let mut names = candidates(dtype, plan, tier);
+    names.retain(|n| n.rsplit('+').next().is_some_and(|last| codecs.iter().any(|c| last.split(':').next() == Some(c))));
+    (!names.is_empty()).then_some(names)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,7 +193,10 @@ mod tests {
             for bound in &bounds {
                 let plan = Plan::new(&source, bound, None, true).unwrap();
                 for tier in [Tier::Fast, Tier::Balanced, Tier::Best] {
-                    assert!(!chains(&source, &plan, tier).unwrap().is_empty(), "{bound} {tier:?} {values:?}");
+                    assert!(!chains(&source, &plan, tier, false).unwrap().is_empty(), "{bound} {tier:?} {values:?}");
+                    let with_levels = chains(&source, &plan, tier, true).unwrap();
+                    let offers = |c: &Chain| c.ids().iter().any(|i| WITH_LEVELS.contains(i));
+                    assert!(!with_levels.is_empty() && (plan.hint.is_exact() || with_levels.iter().all(offers)));
                 }
             }
         }

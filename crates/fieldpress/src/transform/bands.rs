@@ -5,7 +5,7 @@
 //! decomposition", 1989). *Alone*: the axis is transformed through all its levels before the others, everywhere. The
 //! former suits fields that look alike along all axes, the latter fields that are much smoother along one, such as time.
 
-use super::wavelet::{check_levels, extents, Wavelet, MAX_LEVELS};
+use super::wavelet::{check_levels, extents, shrink, Wavelet, MAX_LEVELS};
 use crate::array::MAX_RANK;
 use crate::error::{Error, Result};
 
@@ -52,6 +52,11 @@ pub struct Band {
 }
 
 impl Band {
+    /// Whether it lies in an array of `shape`.
+    pub(super) fn is_inside(&self, shape: &[usize]) -> bool {
+        let ends = self.origin.iter().zip(&self.extents).map(|(o, e)| o.checked_add(*e));
+        ends.zip(shape).all(|(end, &d)| end.is_some_and(|e| e <= d))
+    }
     /// Where the row of `index` (its entry for the last axis is not read) begins in an array whose steps are `step`,
     /// unless it lies outside the band. Rows run along the last axis.
     #[inline(always)]
@@ -99,6 +104,33 @@ impl Decomposition {
             self.wavelet.inverse(data, shape, &levels)?;
         }
         Ok(())
+    }
+
+    /// How often level `level` halves each axis: not more often than the axis was split.
+    fn halvings(&self, level: u32) -> impl Iterator<Item = u32> + '_ {
+        self.levels.iter().map(move |&l| l.min(level))
+    }
+
+    /// The extents of the corner of a transformed array of `shape` that holds level `level`: all that is low-pass along every axis
+    /// after so many levels, or after as many as the axis has.
+    pub fn corner(&self, shape: &[usize], level: u32) -> Vec<usize> {
+        shape.iter().zip(self.halvings(level)).map(|(&d, l)| shrink(d, l)).collect()
+    }
+
+    /// The low-pass field of level `level` >= 1 from the coefficients in its [corner](Decomposition::corner), in place, in the units of the
+    /// field. Returns how often each axis was halved: point `i` of the result is centred on point `i 2^halvings` of the array.
+    /// Errors: as [`Decomposition::inverse`].
+    pub fn inverse_level(&self, data: &mut [f64], shape: &[usize], level: u32) -> Result<Vec<u32>> {
+        let halvings: Vec<u32> = self.halvings(level).collect();
+        let levels = self.levels.iter().zip(&halvings).map(|(l, h)| l - h).collect();
+        Decomposition { levels, ..self.clone() }.inverse(data, &self.corner(shape, level))?;
+        // A constant grew by sqrt(2) with every split, but for those of a single value, which are none.
+        let splits = |(&d, &h): (&usize, &u32)| (0..h).filter(|&l| shrink(d, l) > 1).count();
+        let splits: usize = shape.iter().zip(&halvings).map(splits).sum();
+        let mut scale = if splits % 2 == 1 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
+        (0..splits / 2).for_each(|_| scale *= 0.5);
+        data.iter_mut().for_each(|x| *x *= scale);
+        Ok(halvings)
     }
 
     /// The subbands of a transformed array of `shape` that are not empty. The coarsest come first, by the sum of

@@ -47,7 +47,7 @@ use super::lines::strides;
 use super::neighbours::{Padded, Sums};
 use crate::array::MAX_RANK;
 use crate::entropy::{
-    class_bits, encode_classes, BinaryDecoder, BinaryEncoder, Bit, Decisions, MixedModel, RansDecoder,
+    class_bits, encode_classes, BinaryDecoder, BinaryEncoder, Bit, Decisions, Head, MixedModel, RansDecoder, Reach,
 };
 use crate::error::{Error, Result};
 
@@ -170,12 +170,12 @@ pub fn encode_coefficients(
     match coder {
         Coder::Mixed => {
             let mut c = Mixed::new(BinaryEncoder::new())?;
-            run(codes, shape, bands, &mut c)?;
+            run(codes, shape, shape, bands, &mut c)?;
             out.extend_from_slice(&c.io.finish());
         }
         Coder::Classes => {
             let mut c = ClassEncoder::default();
-            run(codes, shape, bands, &mut c)?;
+            run(codes, shape, shape, bands, &mut c)?;
             encode_classes(&c.symbols, &c.classes, 256, out);
         }
     }
@@ -185,7 +185,7 @@ pub fn encode_coefficients(
 /// About how many bits [`encode_coefficients`] with [`Coder::Classes`] would take. Errors: as that.
 pub(super) fn coefficient_bits(codes: &mut [i32], shape: &[usize], bands: &[Band]) -> Result<f64> {
     let mut c = ClassEncoder::default();
-    run(codes, shape, bands, &mut c)?;
+    run(codes, shape, shape, bands, &mut c)?;
     Ok(class_bits(&c.symbols, &c.classes, 256))
 }
 
@@ -202,29 +202,71 @@ pub fn decode_coefficients(
     match coder {
         Coder::Mixed => {
             let mut c = Mixed::new(BinaryDecoder::new(bytes))?;
-            run(codes, shape, bands, &mut c)?;
+            run(codes, shape, shape, bands, &mut c)?;
             c.io.finish()
         }
         Coder::Classes => {
             let mut c = RansDecoder::new(bytes, 256)?;
-            run(codes, shape, bands, &mut c)?;
+            run(codes, shape, shape, bands, &mut c)?;
             c.finish()
         }
     }
 }
 
-/// Visits all coefficients in the order of the format, with their contexts.
-fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], bands: &[Band], coder: &mut C) -> Result<()> {
-    super::lines::check(shape, codes.len())?;
-    let shape = if shape.is_empty() { &[1][..] } else { shape };
+/// Where the trailing one of the two streams of `bytes` begins (see [`Head`]); their length where there is one stream.
+/// Errors: as [`RansDecoder::new`].
+pub(super) fn split(bytes: &[u8], coder: Coder) -> Result<usize> {
+    match coder {
+        Coder::Mixed => Ok(bytes.len()),
+        Coder::Classes => Ok(RansDecoder::new(bytes, 256)?.split()),
+    }
+}
+
+/// Decodes the coefficients in the corner of extents `corner` of an array of `shape` from the beginnings of both streams, and tells how
+/// much of them was needed. Bands lie either inside the corner or outside; those after the last one inside are not looked at.
+/// Errors: as [`decode_coefficients`].
+pub(super) fn decode_corner(
+    head: Head<'_>,
+    shape: &[usize],
+    corner: &[usize],
+    bands: &[Band],
+    coder: Coder,
+    codes: &mut [i32],
+) -> Result<Reach> {
+    codes.fill(0);
+    let needed = bands.iter().rposition(|b| b.is_inside(corner)).map_or(0, |i| i + 1);
+    let bands = bands.get(..needed).unwrap_or_default();
+    match coder {
+        Coder::Mixed => {
+            let mut c = Mixed::new(BinaryDecoder::new(head.lead))?;
+            run(codes, shape, corner, bands, &mut c)?;
+            if !c.io.is_determined() {
+                return Err(Error::truncated("expected more coefficients, found the end of their bytes"));
+            }
+            Ok(Reach { lead: c.io.taken(), trail: 0 })
+        }
+        Coder::Classes => {
+            let mut c = RansDecoder::of_head(head, 256)?;
+            run(codes, shape, corner, bands, &mut c)?;
+            c.reach()
+        }
+    }
+}
+
+/// Visits all coefficients in the order of the format, with their contexts. `codes` has room for those in the corner of extents
+/// `corner`, which may be all of `shape`; others are coded and forgotten.
+fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], corner: &[usize], bands: &[Band], coder: &mut C) -> Result<()> {
+    super::lines::check(corner, codes.len())?;
+    let (shape, corner) = if shape.is_empty() { (&[1][..], &[1][..]) } else { (shape, corner) };
     let rank = shape.len();
-    let inside = |b: &Band| (0..rank).all(|k| b.origin[k].checked_add(b.extents[k]).is_some_and(|e| e <= shape[k]));
-    if !bands.iter().all(inside) {
+    if corner.len() != rank || !bands.iter().all(|b| b.is_inside(shape)) {
         return Err(Error::invalid(format!("expected bands inside {shape:?}")));
     }
     let mut pass = Pass {
         rank,
-        step: strides(shape),
+        corner,
+        aside: Vec::new(),
+        step: strides(corner),
         known: Vec::with_capacity(bands.len()),
         means: Padded::default(),
         decay: 225 / shape.iter().filter(|&&d| d > 1).count().max(1) as u32,
@@ -249,9 +291,13 @@ fn run<C: RowCoder>(codes: &mut [i32], shape: &[usize], bands: &[Band], coder: &
     Ok(())
 }
 
-struct Pass {
+struct Pass<'a> {
     rank: usize,
+    /// The extents of the coefficients there is room for, and their steps.
+    corner: &'a [usize],
     step: [usize; MAX_RANK],
+    /// A row of others.
+    aside: Vec<i32>,
     /// The magnitudes of the bands so far.
     known: Vec<Padded<u16>>,
     /// The averages of the band.
@@ -264,7 +310,7 @@ struct Pass {
     are_siblings: bool,
 }
 
-impl Pass {
+impl Pass<'_> {
     /// Codes a band; `kin`: it has siblings, before or after it.
     fn band<C: RowCoder>(&mut self, codes: &mut [i32], band: &Band, kin: bool, coder: &mut C) -> Result<()> {
         let level = band.level & 7;
@@ -276,6 +322,10 @@ impl Pass {
         let mut index = [0; MAX_RANK];
         let mut before = false;
         let rows: usize = band.extents[..rank - 1].iter().product();
+        let is_kept = band.is_inside(self.corner);
+        if !is_kept {
+            self.aside.resize(width, 0);
+        }
         for _ in 0..rows {
             let start = band.row(&self.step, rank, &index).unwrap_or(0);
             let (at, beside) = (magnitudes.row(&index), self.siblings.row(&index));
@@ -286,7 +336,7 @@ impl Pass {
             if self.are_siblings {
                 self.sums.of_siblings(&self.siblings, beside);
             }
-            let row = &mut codes[start..start + width];
+            let row = if is_kept { &mut codes[start..start + width] } else { &mut self.aside[..width] };
             before = self.sums.are_zero() && coder.flag(row.iter().all(|&v| v == 0), level, before);
             if before && self.sums.no_averages() {
                 // Zeros stay zeros.

@@ -17,10 +17,11 @@
 //! `step * (q + sign(q) * r[min(|q|, 3)] / 256)`, and 0 for `q = 0`.
 
 use super::bands::Band;
-use super::coefficients::{coefficient_bits, decode_coefficients, encode_coefficients, Coder};
+use super::coefficients::{coefficient_bits, decode_coefficients, decode_corner, encode_coefficients, split, Coder};
 use super::lines::strides;
 use crate::array::MAX_RANK;
 use crate::bits::{put_varint, unzigzag, zigzag, ByteReader};
+use crate::entropy::{Head, Reach};
 use crate::error::{Error, Result};
 
 /// Magnitudes below `1 - ROUNDING` steps become zero: more than half a step, since zeros are cheap.
@@ -111,18 +112,61 @@ impl Quantised {
     /// The inverse of [`Quantised::encode`]; all of `bytes` is read. Total on hostile bytes.
     /// Errors: as [`decode_coefficients`], `Corrupt`, `Truncated`, `LimitExceeded`.
     pub fn decode(bytes: &[u8], shape: &[usize], bands: &[Band]) -> Result<Quantised> {
-        let n: usize = shape.iter().product();
-        let mut codes = Vec::new();
-        codes
-            .try_reserve_exact(n)
-            .map_err(|_| Error::limit(format!("expected memory for {n} codes, found too little")))?;
-        codes.resize(n, 0i32);
         let mut r = ByteReader::new(bytes);
+        let params = Params::read(&mut r)?;
+        let mut codes = room(shape)?;
+        match &params {
+            Some(p) => decode_coefficients(r.rest(), shape, bands, p.coder, &mut codes)?,
+            None => r.end()?,
+        }
+        Ok(Params::finish(params, codes, shape, bands))
+    }
+
+    /// Where the trailing one of the two streams of an encoding begins (see [`Head`]); its length where there is one stream.
+    /// Errors: as [`Quantised::decode`].
+    pub fn split(bytes: &[u8]) -> Result<usize> {
+        let mut r = ByteReader::new(bytes);
+        match Params::read(&mut r)? {
+            Some(p) => Ok(bytes.len() - r.remaining() + split(r.rest(), p.coder)?),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    /// The coefficients in the corner of extents `corner` of an array of `shape`, and how much of the two streams was needed for them.
+    /// Each band lies either inside the corner or outside, the first one inside. Total on hostile bytes. Errors: as [`Quantised::decode`].
+    pub fn decode_corner(
+        head: Head<'_>,
+        shape: &[usize],
+        corner: &[usize],
+        bands: &[Band],
+    ) -> Result<(Quantised, Reach)> {
+        let mut r = ByteReader::new(head.lead);
+        let params = Params::read(&mut r)?;
+        let before = head.lead.len() - r.remaining();
+        let mut codes = room(corner)?;
+        let reach = match &params {
+            Some(p) => decode_corner(head.skip(before), shape, corner, bands, p.coder, &mut codes)?,
+            None => Reach::default(),
+        };
+        Ok((Params::finish(params, codes, corner, bands), reach.after(before)))
+    }
+}
+
+/// What stands before the codes.
+struct Params {
+    step: f64,
+    coder: Coder,
+    differences: bool,
+    offset: i32,
+    shifts: [i8; 4],
+}
+
+impl Params {
+    /// `None` when all coefficients are 0. Errors: `Corrupt`, `Truncated`.
+    fn read(r: &mut ByteReader<'_>) -> Result<Option<Params>> {
         let step = r.f64()?;
-        let mut shifts = [0; 4];
         if step == 0.0 {
-            r.end()?;
-            return Ok(Quantised { step: 0.0, codes, shifts });
+            return Ok(None);
         }
         let flags = r.u8()?;
         if !step.is_finite() || flags & !(CLASSES | DIFFERENCES) != 0 {
@@ -130,22 +174,36 @@ impl Quantised {
         }
         let coder = if flags & CLASSES == 0 { Coder::Mixed } else { Coder::Classes };
         let offset = unzigzag(r.count(u32::MAX as usize)? as u32);
+        let mut shifts = [0; 4];
         for (shift, &b) in shifts.iter_mut().skip(1).zip(r.take(3)?) {
             *shift = b as i8;
         }
-        decode_coefficients(r.rest(), shape, bands, coder, &mut codes)?;
+        Ok(Some(Params { step, coder, differences: flags & DIFFERENCES != 0, offset, shifts }))
+    }
+    /// The coefficients, from their codes in an array of `shape`.
+    fn finish(params: Option<Params>, mut codes: Vec<i32>, shape: &[usize], bands: &[Band]) -> Quantised {
+        let Some(p) = params else { return Quantised { step: 0.0, codes, shifts: [0; 4] } };
         if let Some(first) = bands.first() {
             let mut smooth = take(&codes, shape, first);
-            if flags & DIFFERENCES != 0 {
+            if p.differences {
                 for axis in 0..shape.len() {
                     along(&mut smooth, &first.extents, shape.len(), axis, false);
                 }
             }
-            smooth.iter_mut().for_each(|q| *q = q.wrapping_add(offset));
+            smooth.iter_mut().for_each(|q| *q = q.wrapping_add(p.offset));
             put(&mut codes, shape, first, &smooth);
         }
-        Ok(Quantised { step, codes, shifts })
+        Quantised { step: p.step, codes, shifts: p.shifts }
     }
+}
+
+/// Zeros for an array of `shape`. Errors: `LimitExceeded`.
+fn room(shape: &[usize]) -> Result<Vec<i32>> {
+    let n: usize = shape.iter().product();
+    let mut codes = Vec::new();
+    codes.try_reserve_exact(n).map_err(|_| Error::limit(format!("expected memory for {n} codes, found too little")))?;
+    codes.resize(n, 0);
+    Ok(codes)
 }
 
 /// Takes the mean off the codes of the first band, and replaces them by differences where those are smaller.

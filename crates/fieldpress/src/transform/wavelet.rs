@@ -312,7 +312,7 @@ pub(super) fn extents(shape: &[usize], levels: &[u32], level: u32) -> [usize; MA
 }
 
 /// `ceil(n / 2^levels)`.
-fn shrink(n: usize, levels: u32) -> usize {
+pub(super) fn shrink(n: usize, levels: u32) -> usize {
     (0..levels).fold(n, |n, _| n.div_ceil(2))
 }
 

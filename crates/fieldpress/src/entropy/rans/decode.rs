@@ -5,7 +5,7 @@ use super::table::{Freqs, Table, CONTEXTS, COUNT_CONTEXT, MAP_CONTEXT, SCALE, SC
 use super::token::{raw_bits, value, RARE, SMALL, VALUE_TOKENS};
 use super::{ADAPTIVE, ADAPTIVE_CLASSES, LANES, LOW, STATE_BYTES, STATIC};
 use crate::bits::{unzigzag, ByteReader};
-use crate::entropy::{BinaryDecoder, IntModel};
+use crate::entropy::{BinaryDecoder, Head, IntModel, Reach};
 use crate::error::{Error, Result};
 
 const SLOTS: usize = SCALE as usize;
@@ -38,6 +38,8 @@ pub struct RansDecoder<'a> {
     /// The table of each class.
     map: [u8; 256],
     words: &'a [u8],
+    /// How many bytes lie before the words; all there are in the adaptive modes.
+    start: usize,
     at: usize,
     raw: RawBits<'a>,
     /// The stream of the adaptive modes, which have no tables; or nothing, for no symbols.
@@ -50,6 +52,18 @@ impl<'a> RansDecoder<'a> {
     /// A decoder of the stream that is all of `bytes`, with the `n_classes` of its encoder.
     /// Errors: `Truncated` or `Corrupt` when its header is; `InvalidArgument` for other than 1 to 256 classes.
     pub fn new(bytes: &'a [u8], n_classes: usize) -> Result<Self> {
+        RansDecoder::read(bytes, None, n_classes)
+    }
+
+    /// A decoder of the first symbols of a stream that falls into words and raw bits at [`RansDecoder::split`]; what is missing at
+    /// the ends of both is not asked for if [`RansDecoder::reach`] is used in place of [`RansDecoder::finish`].
+    /// Errors: as [`RansDecoder::new`].
+    pub fn of_head(head: Head<'a>, n_classes: usize) -> Result<Self> {
+        RansDecoder::read(head.lead, Some(head.trail), n_classes)
+    }
+
+    /// Reads what comes before the first symbol; `raw` are the raw bits where they do not follow the words.
+    fn read(bytes: &'a [u8], raw: Option<&'a [u8]>, n_classes: usize) -> Result<Self> {
         if !(1..=256).contains(&n_classes) {
             return Err(Error::invalid(format!("rans: expected 1 to 256 classes, found {n_classes}")));
         }
@@ -58,6 +72,7 @@ impl<'a> RansDecoder<'a> {
             tables: Vec::new(),
             map: [0; 256],
             words: &[],
+            start: bytes.len(),
             at: 0,
             raw: RawBits::new(&[]),
             adaptive: None,
@@ -65,7 +80,7 @@ impl<'a> RansDecoder<'a> {
         };
         let Some((&mode, rest)) = bytes.split_first() else { return Ok(this) };
         match mode {
-            STATIC => this.read_static(rest, n_classes)?,
+            STATIC => this.read_static(rest, raw, n_classes)?,
             ADAPTIVE => this.adaptive = Some((BinaryDecoder::new(rest), IntModel::new(1))),
             ADAPTIVE_CLASSES => this.adaptive = Some((BinaryDecoder::new(rest), IntModel::new(n_classes))),
             _ => return Err(Error::corrupt(format!("rans: expected a mode of at most 2, found {mode}"))),
@@ -73,7 +88,7 @@ impl<'a> RansDecoder<'a> {
         Ok(this)
     }
 
-    fn read_static(&mut self, bytes: &'a [u8], n_classes: usize) -> Result<()> {
+    fn read_static(&mut self, bytes: &'a [u8], raw: Option<&'a [u8]>, n_classes: usize) -> Result<()> {
         let mut dec = BinaryDecoder::new(bytes);
         let header = self.read_header(&mut dec, n_classes);
         // Bytes that are missing are the reason for whatever else was found wrong.
@@ -90,8 +105,10 @@ impl<'a> RansDecoder<'a> {
                 return Err(Error::corrupt("rans: expected a state of at least 2^24"));
             }
         }
-        self.words = r.take(usize::try_from(n_words).ok().and_then(|n| n.checked_mul(4)).unwrap_or(usize::MAX))?;
-        self.raw = RawBits::new(r.rest());
+        let n_bytes = usize::try_from(n_words).ok().and_then(|n| n.checked_mul(4)).unwrap_or(usize::MAX);
+        self.start -= r.remaining();
+        self.words = r.take(if raw.is_some() { n_bytes.min(r.remaining()) } else { n_bytes })?;
+        self.raw = RawBits::new(raw.unwrap_or(r.rest()));
         Ok(())
     }
 
@@ -200,6 +217,23 @@ impl<'a> RansDecoder<'a> {
             self.broken = true;
             0
         })
+    }
+
+    /// Where the raw bits begin, which are read beside all that is before them; the length of the stream where there are none.
+    pub fn split(&self) -> usize {
+        self.start + self.words.len()
+    }
+
+    /// How much of words and raw bits, and of all that is before them, the symbols so far came from.
+    /// Errors: `Truncated` when bytes were missing or are not those of an encoder.
+    pub fn reach(&self) -> Result<Reach> {
+        self.raw.check()?;
+        let determined = self.adaptive.as_ref().is_none_or(|(dec, _)| dec.is_determined());
+        if self.broken || !determined {
+            return Err(Error::truncated("rans: expected more symbols, found the end of their bytes"));
+        }
+        let lead = self.adaptive.as_ref().map_or(self.start + self.at, |(dec, _)| 1 + dec.taken());
+        Ok(Reach { lead, trail: self.raw.taken() })
     }
 
     /// Checks, after the last symbol, that exactly what was written has been read. Errors: `Truncated` for every strict
@@ -320,6 +354,10 @@ impl<'a> RawBits<'a> {
             self.overrun = true;
             self.have = n;
         }
+    }
+    /// Bytes of which bits were given out.
+    fn taken(&self) -> usize {
+        self.at - self.have as usize / 8
     }
     fn check(&self) -> Result<()> {
         match self.overrun {
