@@ -199,7 +199,6 @@ impl<W: Write> ArchiveWriter<W> {
                 for (payload, report) in pass.payloads.iter().zip(&pass.reports) {
                     totals.add(report);
                     totals.levels |= has_levels(payload);
-                    totals.levels |= has_levels(payload);
                     lengths.push(payload.len() as u64);
                     self.part(payload)?;
                 }
