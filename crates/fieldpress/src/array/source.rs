@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 use super::buffer::{Array, Buffer, Slice};
 use super::dtype::{DType, Element};
 use super::shape::{Region, Shape};
@@ -28,6 +30,10 @@ pub trait Source: Sync {
 pub trait Sink: Send {
     /// Stores `values`, in C order, as `region` of the array.
     fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()>;
+    /// Stores several regions, no two of which overlap, as [`Sink::write`].
+    fn write_all(&mut self, parts: &[(Region, Buffer)]) -> Result<()> {
+        parts.iter().try_for_each(|(region, values)| self.write(region, values.as_slice()))
+    }
 }
 
 impl Source for Array {
@@ -49,28 +55,73 @@ impl Sink for Array {
     fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()> {
         let shape = self.shape();
         let region = Region::new(&shape, region.origin(), &region.shape())?;
-        fn put<T: Element>(out: &mut [T], values: Slice<'_>, shape: &Shape, region: &Region) -> Result<()> {
-            let src = T::of(values).filter(|s| s.len() == region.shape().len()).ok_or_else(|| {
-                Error::invalid(format!(
-                    "expected {} values of type {}, found {}",
-                    region.shape(),
-                    T::DTYPE,
-                    values.len()
-                ))
-            })?;
-            let strides = shape.strides();
-            let run = region.shape().last().copied().unwrap_or(1);
-            let mut rows = src.chunks_exact(run.max(1));
-            for_each_row(region, |index| {
-                let at: usize = index.iter().zip(&strides).map(|(&i, &s)| i * s).sum();
-                if let (Some(row), Some(to)) = (rows.next(), out.get_mut(at..at + run)) {
-                    to.copy_from_slice(row);
-                }
-            });
-            Ok(())
-        }
-        dispatch!(SliceMut, self.data_mut(), v => put(v, values, &shape, &region))
+        dispatch!(SliceMut, self.data_mut(), v => put(v, &shape, &region, expect(values, &region)?));
+        Ok(())
     }
+    /// In the current rayon pool: each thread fills some of the planes across the first axis.
+    fn write_all(&mut self, parts: &[(Region, Buffer)]) -> Result<()> {
+        fn run<T: Element>(out: &mut [T], shape: &Shape, parts: &[(Region, Buffer)]) -> Result<()> {
+            let plane = shape.strides().first().copied().unwrap_or(0);
+            let values = parts.iter().map(|(r, b)| {
+                let region = Region::new(shape, r.origin(), &r.shape())?;
+                Ok((region, expect::<T>(b.as_slice(), r)?))
+            });
+            let values = values.collect::<Result<Vec<_>>>()?;
+            let planes = PLANES.div_ceil(plane.max(1));
+            out.par_chunks_mut((planes * plane).max(1)).enumerate().try_for_each(|(k, chunk)| {
+                let (mut origin, mut dims) = (vec![0; shape.rank()], shape.to_vec());
+                if let (Some(o), Some(d)) = (origin.first_mut(), dims.first_mut()) {
+                    (*o, *d) = (k * planes, chunk.len() / plane.max(1));
+                }
+                let slab = Region::new(shape, &origin, &dims)?;
+                for (region, values) in &values {
+                    let Some(shared) = region.intersect(&slab) else { continue };
+                    // Planes of a region lie behind each other.
+                    let (from, n) = (
+                        shared.origin().first().copied().unwrap_or(0) - region.origin().first().copied().unwrap_or(0),
+                        shared.shape().len(),
+                    );
+                    let at = from * (region.shape().strides().first().copied().unwrap_or(0));
+                    put(
+                        chunk,
+                        &slab.shape(),
+                        &shared.relative_to(slab.origin()),
+                        values.get(at..at + n).unwrap_or_default(),
+                    );
+                }
+                Ok(())
+            })
+        }
+        let shape = self.shape();
+        if shape.rank() == 0 || shape.is_empty() {
+            return parts.iter().try_for_each(|(region, values)| self.write(region, values.as_slice()));
+        }
+        dispatch!(SliceMut, self.data_mut(), v => run(v, &shape, parts))
+    }
+}
+
+/// Values that a thread fills at least.
+const PLANES: usize = 1 << 16;
+
+/// `values` as those of `region`. Errors: `InvalidArgument` for another type or number.
+fn expect<'a, T: Element>(values: Slice<'a>, region: &Region) -> Result<&'a [T]> {
+    T::of(values).filter(|s| s.len() == region.shape().len()).ok_or_else(|| {
+        let (shape, n) = (region.shape(), values.len());
+        Error::invalid(format!("expected {shape} values of type {}, found {n}", T::DTYPE))
+    })
+}
+
+/// Stores the values of `region` in `out`, an array of `shape`.
+fn put<T: Element>(out: &mut [T], shape: &Shape, region: &Region, values: &[T]) {
+    let strides = shape.strides();
+    let run = region.shape().last().copied().unwrap_or(1);
+    let mut rows = values.chunks_exact(run.max(1));
+    for_each_row(region, |index| {
+        let at: usize = index.iter().zip(&strides).map(|(&i, &s)| i * s).sum();
+        if let (Some(row), Some(to)) = (rows.next(), out.get_mut(at..at + run)) {
+            to.copy_from_slice(row);
+        }
+    });
 }
 
 /// Bytes that can be read at any offset, from any thread.
@@ -394,5 +445,35 @@ mod tests {
         a.write(&r, Slice::I32(&[1, 2, 3, 4])).unwrap();
         assert_eq!(a.data(), Slice::I32(&[0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4]));
         assert!(a.write(&r, Slice::I32(&[1, 2, 3])).is_err() && a.write(&r, Slice::U8(&[1, 2, 3, 4])).is_err());
+    }
+
+    #[test]
+    fn many_regions_at_once_are_stored_as_one_by_one() {
+        // Several chunks of planes, blocks that straddle them, one axis, no axis, no values.
+        for (dims, block) in [
+            (&[300, 20, 31][..], &[70, 9, 31][..]),
+            (&[200_000], &[70_001]),
+            (&[3, 50_000], &[2, 30_000]),
+            (&[], &[]),
+            (&[0, 4], &[1, 1]),
+        ] {
+            let shape = Shape::new(dims).unwrap();
+            let values: Vec<i32> = (0..shape.len() as i32).collect();
+            let x = Array::from_vec(dims, values).unwrap();
+            let grid = crate::array::Grid::new(shape, block).unwrap();
+            let parts = (0..grid.len()).map(|i| (grid.region(i), x.view().gather(&grid.region(i)).unwrap()));
+            let mut parts: Vec<(Region, Buffer)> = parts.collect();
+            parts.reverse();
+            let mut y = Array::zeros(DType::I32, shape).unwrap();
+            y.write_all(&parts).unwrap();
+            assert_eq!(y.as_typed::<i32>(), x.as_typed::<i32>());
+            let outside = Shape::new(&vec![1 << 19; dims.len()]).unwrap();
+            if let Some((region, values)) = parts.first().filter(|_| !dims.is_empty()) {
+                let far = Region::new(&outside, &vec![1 << 18; dims.len()], &region.shape()).unwrap();
+                assert!(y.write_all(&[(far, values.clone())]).is_err());
+                let other = Buffer::zeros(DType::F32, values.len()).unwrap();
+                assert!(y.write_all(&[(*region, other)]).is_err());
+            }
+        }
     }
 }

@@ -2,11 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use rayon::prelude::*;
-
 use super::format;
 use super::inspect::Payload;
-use super::reader::{Archive, Decoder};
+use super::reader::{hand_on, stream, Archive, Decoder};
 use super::writer::Kinds;
 use crate::array::{every, Array, Buffer, ReadAt, Region, Shape, Sink};
 use crate::codec::{decode_level, inspect_levels, Table, TABLE_BYTES};
@@ -56,7 +54,7 @@ impl Archive {
         let shape = grid.shape();
         let wanted = region.fine(&shape, level)?;
         self.with_decoder(name, |decoder, kinds, batch| {
-            let decode = |&i: &usize| -> Result<Option<(Region, Buffer)>> {
+            let decode = |i: usize| -> Result<Option<(Region, Buffer)>> {
                 let covered = grid.region(i).coarse(&shape, level)?;
                 let Some(shared) = covered.intersect(region) else { return Ok(None) };
                 let place = |e: Error| e.at(format!("array {name:?}: block {i}"));
@@ -65,16 +63,9 @@ impl Archive {
                 Ok(Some((shared, block.view().gather(&shared.relative_to(covered.origin()))?)))
             };
             let touched: Vec<usize> = grid.touching(&wanted).collect();
-            for batch in touched.chunks(batch) {
-                let done: Vec<_> = batch.par_iter().map(decode).collect::<Result<_>>()?;
-                for (part, values) in done.iter().flatten() {
-                    sink.write(&part.relative_to(region.origin()), values.as_slice())?;
-                    if let Some(p) = progress {
-                        p((values.len() * header.dtype.size()) as u64);
-                    }
-                }
-            }
-            Ok(())
+            stream(&touched, batch, decode, |done| {
+                hand_on(sink, region, done.into_iter().flatten().collect(), progress)
+            })
         })
     }
     /// The points of level `level` >= 1 that block `index` has.

@@ -242,7 +242,7 @@ impl Archive {
         let grid = header.grid().map_err(|e| e.at(format!("array {name:?}")))?;
         Region::new(&grid.shape(), region.origin(), &region.shape())?;
         self.with_decoder(name, |decoder, kinds, batch| {
-            let decode = |&i: &usize| -> Result<(Region, Buffer)> {
+            let decode = |i: usize| -> Result<(Region, Buffer)> {
                 let values = decoder.block(self, kinds, i)?;
                 let covered = grid.region(i);
                 let shared = covered.intersect(region).unwrap_or(covered);
@@ -253,16 +253,7 @@ impl Archive {
                 Ok((shared, block.view().gather(&shared.relative_to(covered.origin()))?))
             };
             let touched: Vec<usize> = grid.touching(region).collect();
-            for batch in touched.chunks(batch) {
-                let done: Vec<_> = batch.par_iter().map(decode).collect::<Result<_>>()?;
-                for (part, values) in &done {
-                    sink.write(&part.relative_to(region.origin()), values.as_slice())?;
-                    if let Some(p) = progress {
-                        p((values.len() * header.dtype.size()) as u64);
-                    }
-                }
-            }
-            Ok(())
+            stream(&touched, batch, decode, |done| hand_on(sink, region, done, progress))
         })
     }
     /// Calls `f` with what decodes the blocks of an array, and how many of them may be in flight. Errors name the array.
@@ -377,6 +368,42 @@ impl Decoder {
         archive.decoded.fetch_add(1, Ordering::Relaxed);
         Ok(values)
     }
+}
+
+/// Decodes the blocks `todo` in the current rayon pool and hands them on in order; the next ones are decoded while `take` is busy with those
+/// before. No more than `batch` are in memory, or two. Errors: those of both.
+pub(super) fn stream<T: Send>(
+    todo: &[usize],
+    batch: usize,
+    decode: impl Fn(usize) -> Result<T> + Sync,
+    mut take: impl FnMut(Vec<T>) -> Result<()> + Send,
+) -> Result<()> {
+    let all = |some: &[usize]| some.par_iter().map(|&i| decode(i)).collect::<Result<Vec<T>>>();
+    let mut batches = todo.chunks(batch.div_ceil(2).max(1));
+    let mut ready = batches.next().map_or(Ok(Vec::new()), all)?;
+    while !ready.is_empty() {
+        let next = batches.next().unwrap_or_default();
+        let (taken, decoded) = rayon::join(|| take(std::mem::take(&mut ready)), || all(next));
+        taken?;
+        ready = decoded?;
+    }
+    Ok(())
+}
+
+/// Gives parts of an array to `sink`, which counts from the origin of `region`, and tells `progress` their bytes.
+pub(super) fn hand_on(
+    sink: &mut dyn Sink,
+    region: &Region,
+    parts: Vec<(Region, Buffer)>,
+    progress: Option<&(dyn Fn(u64) + Sync)>,
+) -> Result<()> {
+    let bytes: usize = parts.iter().map(|(_, values)| values.len() * values.dtype().size()).sum();
+    let place = |(part, values): (Region, Buffer)| (part.relative_to(region.origin()), values);
+    sink.write_all(&parts.into_iter().map(place).collect::<Vec<_>>())?;
+    if let Some(p) = progress {
+        p(bytes as u64);
+    }
+    Ok(())
 }
 
 /// What a caller could be blamed for elsewhere is the archive's fault here.
