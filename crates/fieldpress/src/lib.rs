@@ -18,6 +18,7 @@ pub mod predict;
 pub mod quantize;
 pub mod select;
 pub mod transform;
+pub mod vdf;
 
 pub use array::{Array, DType, Shape, View};
 pub use bound::Bound;

@@ -17,6 +17,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("transform", &["array", "bits", "error", "entropy"]),
     ("predict", &["array", "bits", "error"]),
     ("linalg", &["array", "bits", "error"]),
+    // The pressure of a distribution has principal axes.
+    ("vdf", &["array", "bits", "error", "linalg"]),
     // L2
     ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict"]),
     ("metrics", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound"]),
