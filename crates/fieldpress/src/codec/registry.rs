@@ -52,6 +52,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::dwt::ENTRY,
     &c::dct::ENTRY,
     &c::tucker::ENTRY,
+    &c::octree::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,

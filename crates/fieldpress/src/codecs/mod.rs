@@ -12,6 +12,7 @@ pub mod log;
 pub mod lorenzo;
 pub mod lpc;
 pub mod lz4;
+pub mod octree;
 pub mod pack;
 pub mod pco;
 pub mod raw;

@@ -7,6 +7,7 @@ mod coefficients;
 pub mod dct;
 mod lines;
 mod neighbours;
+pub mod polynomial;
 pub mod product;
 mod quantised;
 pub mod trial;
