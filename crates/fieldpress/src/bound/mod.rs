@@ -5,7 +5,6 @@ mod ask;
 mod check;
 mod criterion;
 mod stats;
-mod sum;
 
 pub(crate) use approach::Approach;
 pub use ask::Bound;
@@ -13,4 +12,3 @@ pub use check::within;
 pub use criterion::{Criterion, Term};
 pub(crate) use stats::survey;
 pub use stats::{psnr, Stats};
-pub(crate) use sum::Sum;

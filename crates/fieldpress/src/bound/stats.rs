@@ -3,11 +3,9 @@
 use rayon::prelude::*;
 
 use crate::array::{Element, Grid, Slice, Source};
-use crate::bits::{widest, Work};
+use crate::bits::{widest, Sum, Work};
 use crate::dispatch;
 use crate::error::Result;
-
-use super::sum::Sum;
 
 /// Statistics over the valid values: finite, and not equal to the fill value.
 #[derive(Clone, Debug, PartialEq)]

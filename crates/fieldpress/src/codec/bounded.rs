@@ -24,8 +24,8 @@ use super::chain::BoundChain;
 use super::contract::{Block, Claim, Companions, Site};
 use super::{correction, holes, levels, specials};
 use crate::array::{DType, Element, Mask, ReadAt, Shape, Slice, SliceMut};
-use crate::bits::{put_section, put_varint, ByteReader};
-use crate::bound::{Criterion, Sum, Term};
+use crate::bits::{put_section, put_varint, ByteReader, Sum};
+use crate::bound::{Criterion, Term};
 use crate::dispatch;
 use crate::error::{Error, ErrorKind, Result};
 

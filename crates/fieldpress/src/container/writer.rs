@@ -11,8 +11,8 @@ use super::directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role};
 use super::format;
 use super::plan::Plan;
 use crate::array::{Array, DType, Grid, Region, Shape, Sink, Source};
-use crate::bits::{crc32c, put_varint};
-use crate::bound::{psnr, Approach, Criterion, Sum, Term};
+use crate::bits::{crc32c, put_varint, Sum};
+use crate::bound::{psnr, Approach, Criterion, Term};
 use crate::codec::{
     encode_block, has_levels, order_by_level, BlockReport, BoundChain, Candidate, Chain, Limits, Outcome, Spec,
     StageBytes, Task,

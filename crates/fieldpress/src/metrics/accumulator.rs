@@ -7,7 +7,7 @@ use super::comparison::Comparison;
 use super::difference::{counts, difference, wide_difference};
 use super::wide::Wide;
 use crate::array::{DType, Element, Slice};
-use crate::bound::Sum;
+use crate::bits::Sum;
 use crate::error::{Error, Result};
 use crate::{dispatch, dispatch_dtype};
 

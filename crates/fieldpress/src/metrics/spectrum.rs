@@ -11,7 +11,7 @@ use super::number;
 use super::pairs;
 use super::wide::Wide;
 use crate::array::{Element, Region, Shape, Source, MAX_RANK};
-use crate::bound::Sum;
+use crate::bits::Sum;
 use crate::dispatch;
 use crate::error::{Error, Result};
 

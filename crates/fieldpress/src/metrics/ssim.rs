@@ -18,7 +18,7 @@ use super::comparison::Comparison;
 use super::difference::{counts, Unit};
 use super::pairs;
 use crate::array::{Element, Grid, Region, Shape, Source, MAX_RANK};
-use crate::bound::Sum;
+use crate::bits::Sum;
 use crate::dispatch;
 use crate::error::{Error, Result};
 

@@ -3,9 +3,10 @@
 use super::dense::{Dense, Distribution};
 use super::moments::Moments;
 use super::sparse::Sparse;
-use super::sum::{sum, Sum};
+use super::sum;
 use super::tensor::{difference, length};
 use crate::array::Element;
+use crate::bits::Sum;
 use crate::error::{Error, Result};
 
 /// How far the moments of a decoded distribution are from those of the original. Everything is a share, not percent, and
@@ -103,7 +104,7 @@ impl ValueErrors {
                 (false, false) => {}
             }
         }
-        found.rms_log10 = ratio(logarithms.total(), found.above as f64).sqrt();
+        found.rms_log10 = ratio(logarithms.value(), found.above as f64).sqrt();
         Ok(found)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::dense::Distribution;
 use super::moments::Moments;
-use super::sum::Sum;
 use super::tensor::{difference, dot, unit};
+use crate::bits::Sum;
 use crate::error::{Error, Result};
 
 /// A bi-Maxwellian: Gaussian along an axis and, of another width, across it.
@@ -72,7 +72,7 @@ pub fn non_maxwellianity(f: &impl Distribution, field: Option<[f64; 3]>) -> Resu
         }
         total.add(sum);
     });
-    Ok(0.5 + 0.5 * total.total() * mesh.cell_volume() / g.density)
+    Ok(0.5 + 0.5 * total.value() * mesh.cell_volume() / g.density)
 }
 
 #[cfg(test)]

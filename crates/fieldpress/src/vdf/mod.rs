@@ -11,7 +11,6 @@ mod mesh;
 mod moments;
 mod published;
 mod sparse;
-mod sum;
 mod tensor;
 
 pub use compare::{Comparison, MomentErrors, ValueErrors};
@@ -22,3 +21,10 @@ pub use moments::{entropy, Moments, BOLTZMANN};
 pub use published::{PublishedPressure, PublishedStatistics};
 pub use sparse::Sparse;
 pub use tensor::{Gyrotropic, Tensor};
+
+use crate::bits::Sum;
+
+/// The sum of `terms`, compensated.
+fn sum(terms: impl IntoIterator<Item = f64>) -> f64 {
+    terms.into_iter().collect::<Sum>().value()
+}

@@ -5,8 +5,8 @@
 //! however fast the plasma is. Sums over the rows are compensated.
 
 use super::dense::Distribution;
-use super::sum::Sum;
 use super::tensor::{difference, dot, length, Tensor};
+use crate::bits::Sum;
 use crate::error::Result;
 
 /// The Boltzmann constant in J/K, exact by definition (SI, 2019).
@@ -53,12 +53,12 @@ impl Moments {
             add(&mut second, [s[2], y * y * s[0], z * z * s[0], y * z * s[0], z * s[1], y * s[1]]);
             add(&mut third, [s[3] + r * s[1], y * square, z * square]);
         });
-        let n = zeroth.total();
-        let d = first.map(|s| s.total() / n);
-        let second = Tensor::from_elements(second.map(Sum::total));
+        let n = zeroth.value();
+        let d = first.map(|s| s.value() / n);
+        let second = Tensor::from_elements(second.map(Sum::value));
         let (across, trace) = (second.apply(d), second.trace());
         let third: [f64; 3] =
-            std::array::from_fn(|a| third[a].total() - d[a] * trace - 2.0 * across[a] + 2.0 * n * dot(d, d) * d[a]);
+            std::array::from_fn(|a| third[a].value() - d[a] * trace - 2.0 * across[a] + 2.0 * n * dot(d, d) * d[a]);
         let (volume, centre) = (mesh.cell_volume(), mesh.centre(bulk));
         Moments {
             density: n * volume,
@@ -103,7 +103,7 @@ pub fn entropy(f: &impl Distribution) -> f64 {
             total.add(-f * libm::log(f));
         }
     });
-    total.total() * f.mesh().cell_volume()
+    total.value() * f.mesh().cell_volume()
 }
 
 fn add<const N: usize>(sums: &mut [Sum; N], terms: [f64; N]) {
@@ -122,9 +122,9 @@ fn bulk_cell(f: &impl Distribution) -> [usize; 3] {
         zeroth.add(s);
         add(&mut first, [along, y as f64 * s, z as f64 * s]);
     });
-    let n = zeroth.total();
+    let n = zeroth.value();
     std::array::from_fn(|a| {
-        let (last, mean) = (f.mesh().cells()[a].saturating_sub(1), first[a].total() / n);
+        let (last, mean) = (f.mesh().cells()[a].saturating_sub(1), first[a].value() / n);
         if mean.is_finite() {
             (mean.round().max(0.0) as usize).min(last)
         } else {

@@ -10,7 +10,7 @@
 
 use super::compare::{ratio, same, square};
 use super::dense::{Dense, Distribution};
-use super::sum::sum;
+use super::sum;
 use crate::array::Element;
 use crate::error::{Error, Result};
 

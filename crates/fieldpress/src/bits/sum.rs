@@ -108,6 +108,14 @@ impl From<f64> for Sum {
     }
 }
 
+impl FromIterator<f64> for Sum {
+    fn from_iter<I: IntoIterator<Item = f64>>(terms: I) -> Sum {
+        let mut sum = Sum::default();
+        terms.into_iter().for_each(|v| sum.add(v));
+        sum
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +131,9 @@ mod tests {
         let b = [1.0, 1e9, 1.0, -1e9, 1.0];
         assert_eq!(Sum::of_products(&a, &b).value(), 12.0);
         assert_eq!(Sum::of(&[]).value(), 0.0);
+        assert_eq!(v.into_iter().collect::<Sum>().value(), 1.75);
+        assert_eq!(std::iter::repeat_n(0.1, 10_000_000).collect::<Sum>().value(), 1_000_000.0);
+        assert!([1.0, f64::NAN].into_iter().collect::<Sum>().value().is_nan());
     }
 
     #[test]
