@@ -16,4 +16,5 @@ pub use level::{coarse_extent, every};
 pub use mask::Mask;
 pub use shape::{Region, Shape, MAX_RANK};
 pub use source::{Endian, Placement, ReadAt, Sink, Source, StridedSource};
+pub(crate) use view::for_each_row;
 pub use view::View;

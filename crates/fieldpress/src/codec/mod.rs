@@ -12,6 +12,8 @@ mod limits;
 mod model;
 pub mod registry;
 mod specials;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub(crate) use bounded::difference;
 pub use bounded::{

@@ -33,7 +33,6 @@ pub const ENTRY: Entry = Entry {
         ("wavelet", "cdf97, cdf53, or auto: the better of the two on a part of each block (default auto)"),
         ("coder", "mixed: mixed adaptive models, smallest; classes: static rANS, faster (default mixed)"),
         ("levels", "levels along every axis; without it, what suits each axis of each block"),
-        ("search", "on: what suits each block is found by trial; off: what suits most (default on)"),
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Dwt>("dwt", v)?)))),
     idempotent: false,
@@ -65,26 +64,6 @@ pub struct Dwt {
     /// Levels along every axis, all split together; `None` chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub levels: Option<u32>,
-    /// Whether levels, wavelet and step are found by trial.
-    #[serde(default, skip_serializing_if = "Search::is_on")]
-    pub search: Search,
-}
-
-/// Whether parameters are found by trial.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Search {
-    /// What suits each block.
-    #[default]
-    On,
-    /// What suits most fields: all axes long enough are split together, CDF 9/7 unless asked otherwise, a common step.
-    Off,
-}
-
-impl Search {
-    fn is_on(&self) -> bool {
-        *self == Search::On
-    }
 }
 
 impl Model for Dwt {
@@ -97,10 +76,7 @@ impl Model for Dwt {
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
         let shape = block.shape.dims();
         let decomposition = self.decompose(x, shape, trial::TRIAL_STEP * tolerance)?;
-        let step = match self.search {
-            Search::Off => trial::FIRST_STEP * tolerance,
-            Search::On => best_step(x, shape, &decomposition, tolerance)?,
-        };
+        let step = best_step(x, shape, &decomposition, tolerance)?;
         out.push(u8::from(decomposition.wavelet == Wavelet::Cdf53));
         out.push(decomposition.alone);
         out.extend(decomposition.levels.iter().map(|&l| l as u8));
@@ -232,9 +208,6 @@ impl Dwt {
         }
         let mut splits: Vec<Split> =
             shape.iter().map(|&d| if default_levels(d) > 0 { Split::Together } else { Split::Not }).collect();
-        if self.search == Search::Off {
-            return Ok(decomposition(first, shape, &splits));
-        }
         let mut large = Sample::new(x, shape, trial::sample_size(x.len()));
         let mut small = Sample::new(&large.values, &large.shape, trial::screen_size(x.len()));
         let mut best = [small.cost(first, &splits, step)?, large.cost(first, &splits, step)?];
@@ -294,7 +267,7 @@ fn best_step(x: &[f64], shape: &[usize], decomposition: &Decomposition, toleranc
 mod tests {
     use super::*;
     use crate::array::View;
-    use crate::{compress, decompress, Bound, Options};
+    use crate::codec::testing::{bounds_hold, survives_damage};
 
     fn field(shape: &[usize]) -> Vec<f64> {
         let n: usize = shape.iter().product();
@@ -318,14 +291,8 @@ mod tests {
         for shape in shapes {
             for wavelet in [WaveletChoice::Auto, WaveletChoice::Cdf97, WaveletChoice::Cdf53] {
                 for coder in [Coder::Mixed, Coder::Classes] {
-                    for (levels, search) in [
-                        (None, Search::On),
-                        (Some(0), Search::On),
-                        (Some(2), Search::Off),
-                        (Some(40), Search::On),
-                        (None, Search::Off),
-                    ] {
-                        let dwt = Dwt { wavelet, coder, levels, search };
+                    for levels in [None, Some(0), Some(2), Some(40)] {
+                        let dwt = Dwt { wavelet, coder, levels };
                         let x = field(shape);
                         let bytes = fit(&dwt, &x, shape, 0.01);
                         let mut y = vec![0.0; x.len()];
@@ -351,43 +318,15 @@ mod tests {
     #[test]
     fn the_bound_holds_behind_the_bounded_stage() {
         let shape = [30, 41, 17];
-        let mut x: Vec<f32> = field(&shape).iter().map(|&v| v as f32).collect();
-        x[777] = 1e6;
-        for text in ["dwt", "dwt:coder=classes", "dwt:wavelet=cdf53,levels=3"] {
-            for bound in [Bound::Abs(0.01), Bound::Rel(1e-6), Bound::Lossless, Bound::PwRel(1e-4)] {
-                let options = Options::new(bound.clone()).with_chain(text).unwrap();
-                let (bytes, _) = compress(&View::new(&shape, &x).unwrap(), options).unwrap();
-                let y = decompress(&bytes).unwrap();
-                let y = y.as_typed::<f32>().unwrap();
-                let worst = x.iter().zip(y).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
-                assert!(bound != Bound::Lossless || worst == 0.0);
-                assert!(bound != Bound::Abs(0.01) || worst <= 0.01);
-            }
-        }
+        bounds_hold(&["dwt", "dwt:coder=classes", "dwt:wavelet=cdf53,levels=3"], &field(&shape), &shape);
     }
 
     #[test]
     fn hostile_bytes_never_panic() {
         let shape = [9, 20, 13];
-        let s = Shape::new(&shape).unwrap();
-        let x = field(&shape);
         for coder in [Coder::Mixed, Coder::Classes] {
             let dwt = Dwt { coder, ..Dwt::default() };
-            let bytes = fit(&dwt, &x, &shape, 0.01);
-            let mut y = vec![0.0; x.len()];
-            for cut in 0..bytes.len() {
-                assert!(dwt.reconstruct(&bytes[..cut], &s, &mut y).is_err());
-            }
-            for at in 0..bytes.len().min(400) {
-                for bit in 0..8 {
-                    let mut bad = bytes.clone();
-                    bad[at] ^= 1 << bit;
-                    let _ = dwt.reconstruct(&bad, &s, &mut y);
-                }
-            }
-            for b in 0..=255 {
-                let _ = dwt.reconstruct(&[b; 90], &s, &mut y);
-            }
+            survives_damage(&dwt, &fit(&dwt, &field(&shape), &shape, 0.01), &shape);
         }
     }
 }
