@@ -1,6 +1,6 @@
 //! Finds the [`Repair`] that gives decoded velocity distributions the moments of the original.
 
-use super::repair::{Frame, Polynomial, Repair, Weights, MOST};
+use super::repair::{Frame, Polynomial, Repair, Room, MOST};
 use crate::array::{Element, Mask};
 use crate::bits::Sum;
 use crate::bound::{Criterion, Term};
@@ -14,8 +14,9 @@ const SHARE: f64 = 0.5;
 const ROUNDS: usize = 12;
 /// Values that are set in one step so that nothing is left of density, momentum and energy.
 const SETTERS: usize = 18;
-/// What small values are, in tolerances.
+/// What small values are, in tolerances, and how far they may be moved.
 const SMALL: f64 = 0.75;
+const LIMIT: f64 = 0.5;
 
 /// Monomials in x, y, z.
 type Exponents = &'static [[usize; 3]];
@@ -63,7 +64,7 @@ impl Integrals {
                     p *= x;
                 }
             }
-            if along[0] == 0.0 && along[1] == 0.0 {
+            if along.iter().all(|s| *s == 0.0) {
                 continue;
             }
             let (y, z) = (frame.at(1, start[1]), frame.at(2, start[2]));
@@ -122,9 +123,10 @@ pub(super) fn repair<T: Element>(
     let absolute = hint.rel == 0.0 && !hint.is_free() && hint.abs > 0.0;
     let wanted = &criterion.quantities;
     let mut repair = Repair {
-        weights: Weights {
-            small: absolute && !criterion.positive,
-            reach: if absolute { SMALL * hint.abs } else { f64::MAX },
+        room: match absolute {
+            true => Room { small: true, floor: criterion.positive, reach: SMALL * hint.abs, limit: LIMIT * hint.abs },
+            // Less than all of it: signs stay.
+            false => Room { small: false, floor: false, reach: f64::MAX, limit: 0.9 },
         },
         double: wanted.conserve,
         stay: Vec::new(),
@@ -146,26 +148,34 @@ pub(super) fn repair<T: Element>(
         let mut values = decoded.get(place.values.clone()).unwrap_or_default().to_vec();
         let local = Place { values: 0..values.len(), ..place.clone() };
         if wanted.hold(&view, &all.view(&local, &values), SHARE) {
-            repair.polynomials.push(Polynomial::new(Vec::new())?);
+            repair.polynomials.push((Polynomial::new(Vec::new())?, false));
             continue;
         }
         needed = true;
         let cell = Cell {
             view,
-            width: all.mesh().width(),
-            weights: repair.weights,
+            frame: Frame::of(&view, all.mesh().width()),
+            room: repair.room,
             criterion,
             masked: &|i| masked(begin + i),
         };
-        let (polynomial, stay) = cell.mend(&mut values, terms, wanted.conserve)?;
-        let mut set = Vec::new();
-        if wanted.conserve {
-            set = cell.settle(&mut values);
+        let before = values.clone();
+        let mut done = None;
+        // More values can be moved further, but more of them would leave their bounds.
+        for wide in [false, true].into_iter().take(if repair.room.small { 2 } else { 1 }) {
+            let cell = if wide { Cell { room: cell.room.wide(), ..cell } } else { cell };
+            values.copy_from_slice(&before);
+            let (polynomial, stay) = cell.mend(&mut values, terms, wanted.conserve)?;
+            let set = if wanted.conserve { cell.settle(&mut values) } else { Vec::new() };
+            if wanted.hold(&view, &all.view(&local, &values), SHARE) {
+                done = Some((polynomial, wide, stay, set));
+                break;
+            }
         }
-        if !wanted.hold(&view, &all.view(&local, &values), SHARE) {
+        let Some((polynomial, wide, stay, set)) = done else {
             return Err(Error::invalid("expected moments that small changes can restore, found others"));
-        }
-        repair.polynomials.push(polynomial);
+        };
+        repair.polynomials.push((polynomial, wide));
         repair.stay.extend(stay.into_iter().map(|i| begin + i));
         repair.set.extend(set.into_iter().map(|(i, v)| (begin + i, v)));
     }
@@ -179,64 +189,73 @@ pub(super) fn repair<T: Element>(
 }
 
 /// A distribution to repair.
+#[derive(Clone, Copy)]
 struct Cell<'a, T> {
     view: DistributionView<'a, T>,
-    width: [f64; 3],
-    weights: Weights,
+    frame: Frame,
+    room: Room,
     criterion: &'a Criterion,
     masked: &'a dyn Fn(usize) -> bool,
 }
 
 impl<T: Element> Cell<'_, T> {
-    /// The polynomial that restores the integrals of `terms`, applied to `values`, and the values that stay as they are.
+    /// The polynomial that restores the integrals of `terms`, applied to `values`, and the values that stay as they are: Newton's method, where
+    /// values at their limits do not count, nor those that would leave their bounds.
     fn mend(&self, values: &mut [T], terms: &[Exponents], double: bool) -> Result<(Polynomial, Vec<usize>)> {
         let (x, n) = (self.view.values(), terms.len());
-        let frame = Frame::of(&self.view, self.width);
         let before = values.to_vec();
-        let weight = |i: usize| if (self.masked)(i) { 0.0 } else { self.weights.of(before[i].to_f64()) };
-        let mut stays = vec![false; values.len()];
-        let missing = Integrals::of(&self.view, &frame, 3, |i| x[i].to_f64() - before[i].to_f64());
-        let mut polynomial = Polynomial::new(Vec::new())?;
-        for _ in 0..ROUNDS {
-            let products = Integrals::of(&self.view, &frame, 6, |i| if stays[i] { 0.0 } else { weight(i) });
+        let mut stays: Vec<bool> = (0..values.len()).map(|i| (self.masked)(i)).collect();
+        let (mut c, mut polynomial) = (vec![0.0; n], Polynomial::new(Vec::new())?);
+        let mut at = vec![0.0; values.len()];
+        for round in 0..ROUNDS {
+            let missing = Integrals::of(&self.view, &self.frame, 3, |i| x[i].to_f64() - values[i].to_f64());
+            let products = Integrals::of(&self.view, &self.frame, 6, |i| {
+                let y = before[i].to_f64();
+                if stays[i] || !self.room.is_free(y, at[i]) {
+                    0.0
+                } else {
+                    self.room.weight(y)
+                }
+            });
             let matrix: Vec<f64> = (0..n * n).map(|k| products.two(terms[k / n], terms[k % n])).collect();
-            let mut c: Vec<f64> = terms.iter().map(|t| missing.one(t)).collect();
-            solve_definite(&matrix, &mut c, n);
+            let mut step: Vec<f64> = terms.iter().map(|t| missing.one(t)).collect();
+            solve_definite(&matrix, &mut step, n);
+            c.iter_mut().zip(&step).for_each(|(c, s)| *c += s);
             if !double {
                 c.iter_mut().for_each(|c| *c = f64::from(*c as f32));
             }
-            polynomial = Polynomial::new(c)?;
-            values.copy_from_slice(&before);
-            polynomial.apply(values, &self.view, self.width, self.weights, |i| stays[i]);
-            let out = |i: &usize| {
-                !(self.masked)(*i)
-                    && values[*i].to_bits64() != before[*i].to_bits64()
-                    && !self.criterion.allows(x[*i], values[*i])
-            };
-            let out: Vec<usize> = (0..values.len()).filter(out).collect();
-            if out.is_empty() {
+            polynomial = Polynomial::new(c.clone())?;
+            polynomial.for_each(&self.view, &self.frame, |i, p| at[i] = p);
+            let mut out = 0;
+            for i in 0..values.len() {
+                values[i] = before[i];
+                if !stays[i] && self.room.weight(before[i].to_f64()) != 0.0 {
+                    let new = T::from_f64(self.room.moved(before[i].to_f64(), at[i]));
+                    if self.criterion.allows(x[i], new) {
+                        values[i] = new;
+                    } else {
+                        (stays[i], out) = (true, out + 1);
+                    }
+                }
+            }
+            let small = |s: &f64| s.abs() <= 1e-6 * self.room.limit;
+            if out == 0 && (round > 0 && step.iter().all(small) || round + 1 == ROUNDS) {
                 break;
             }
-            for i in out {
-                stays[i] = true;
-                values[i] = before[i];
-            }
         }
-        // What is restored apart is zero here.
-        (0..values.len()).filter(|i| (self.masked)(*i)).for_each(|i| values[i] = before[i]);
-        Ok((polynomial, (0..stays.len()).filter(|i| stays[*i]).collect()))
+        Ok((polynomial, (0..stays.len()).filter(|i| stays[*i] && !(self.masked)(*i)).collect()))
     }
 
     /// Sets a few small values so that nothing is left of the errors of density, momentum and energy but rounding: corrections to values of which the
     /// last bits are far below what is missing.
     fn settle(&self, values: &mut [T]) -> Vec<(usize, T)> {
-        let (x, frame) = (self.view.values(), Frame::of(&self.view, self.width));
+        let (x, frame) = (self.view.values(), &self.frame);
         let (length, starts) = self.view.runs();
         let places: Vec<[f64; 3]> = starts
             .flat_map(|s| (0..length).map(move |i| [s[0] + i, s[1], s[2]]))
             .map(|cell| std::array::from_fn(|a| frame.at(a, cell[a])))
             .collect();
-        let missing = Integrals::of(&self.view, &frame, 2, |i| x[i].to_f64() - values[i].to_f64());
+        let missing = Integrals::of(&self.view, frame, 2, |i| x[i].to_f64() - values[i].to_f64());
         let mut missing: [f64; 5] = std::array::from_fn(|k| missing.one(CONSERVED[k]));
         let moments = |w: &[f64; 3]| [1.0, w[0], w[1], w[2], w[0] * w[0] + w[1] * w[1] + w[2] * w[2]];
         let total: f64 = x.iter().map(|v| v.to_f64().abs()).sum();

@@ -22,7 +22,7 @@ pub struct FileOptions {
     /// For the arrays that may be lossy. The block is used for arrays of its rank, others take the default.
     pub lossy: Options,
     /// Which arrays may be lossy: those whose name, in the file or in the archive, fits one of the patterns. Empty: the
-    /// floating-point arrays that are fields. All others are stored losslessly.
+    /// floating-point arrays that are fields, and in a file with velocity distributions these alone. All others are stored losslessly.
     pub arrays: Vec<Glob>,
     /// What is known of files that do not describe themselves.
     pub open: OpenOptions,
@@ -33,9 +33,10 @@ impl FileOptions {
     pub fn new(bound: Bound) -> FileOptions {
         FileOptions { lossy: Options::new(bound), arrays: Vec::new(), open: OpenOptions::default() }
     }
-    fn selects(&self, array: &FileArray, prefix: &str) -> bool {
+    fn selects(&self, array: &FileArray, prefix: &str, has_velocities: bool) -> bool {
         if self.arrays.is_empty() {
-            return array.role == Role::Field && array.source.dtype().is_float();
+            let of_interest = !has_velocities || array.velocities.is_some();
+            return array.role == Role::Field && array.source.dtype().is_float() && of_interest;
         }
         let full = format!("{prefix}{}", array.name);
         self.arrays.iter().any(|g| g.matches(&array.name) || g.matches(&full))
@@ -109,7 +110,7 @@ pub fn compress_files(
         jobs.extend(dataset.arrays.into_iter().map(|array| Job {
             name: format!("{prefix}{}", array.name),
             prefix: prefix.clone(),
-            lossy: options.selects(&array, &prefix),
+            lossy: options.selects(&array, &prefix, tells),
             apart: tells && array.velocities.is_none(),
             array,
             companions: Vec::new(),
