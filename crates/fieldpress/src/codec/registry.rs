@@ -53,6 +53,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::dct::ENTRY,
     &c::tucker::ENTRY,
     &c::octree::ENTRY,
+    &c::hermite::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,
