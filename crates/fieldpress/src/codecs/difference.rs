@@ -33,6 +33,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Filter(|v| Ok(Box::new(parse_config::<Difference>("difference", v)?.checked()?))),
     idempotent: false,
+    unbounded: true,
 };
 
 /// The configuration.
@@ -203,6 +204,7 @@ mod tests {
 
     fn options<'a>(plan: &'a Plan, chain: &str, companions: Vec<(String, String)>) -> ArrayOptions<'a> {
         ArrayOptions {
+            velocities: None,
             plan,
             chains: vec![Chain::parse(chain).unwrap()],
             block: Some(vec![16, 50]),

@@ -2,6 +2,8 @@
 
 mod cholesky;
 mod eigen;
+mod solve;
 
 pub use cholesky::Cholesky;
 pub use eigen::eigenvectors;
+pub use solve::solve_definite;
