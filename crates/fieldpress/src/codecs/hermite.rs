@@ -43,6 +43,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Hermite>("hermite", v)?)))),
     idempotent: false,
+    unbounded: true,
 };
 
 /// Where the functions lie.
@@ -143,9 +144,10 @@ impl Hermite {
         let (mut axes, mut all) = (Vec::new(), Vec::new());
         for (k, &n) in shape.iter().enumerate() {
             let count = count.min(most(n));
-            // Functions reach as far as the root of twice their number, in widths.
-            let reach = (2.0 * count as f64).sqrt();
-            let starts = [fit[k], Axis { mean: spread[k].mean, width: 3.0 * spread[k].width / reach }];
+            // Functions reach as far as the root of twice their number, in widths; under the asymmetric weight not as far.
+            let widths = if self.weight == Weight::Symmetric { 3.0 } else { 5.0 };
+            let width = widths * spread[k].width / (2.0 * count as f64).sqrt();
+            let starts = [fit[k], Axis { mean: spread[k].mean, width }];
             let best = match self.place {
                 Place::Best => best_axis(scaled, shape, k, count, self.weight, &starts)?,
                 Place::Fit => None,

@@ -6,7 +6,7 @@
 
 use super::product::product;
 use crate::error::Result;
-use crate::linalg::Cholesky;
+use crate::linalg::solve_definite;
 
 const MAX_STEPS: usize = 60;
 /// What the sum of squares must lose in a step, of itself, for another one.
@@ -45,7 +45,7 @@ impl Axis {
         if mean.is_finite() && variance.is_finite() {
             Axis { mean, width: variance.max(1.0 / 12.0).sqrt() }
         } else {
-            Axis { mean: (n - 1.0) / 2.0, width: n / 4.0 }
+            Axis { mean: (n - 1.0) / 2.0, width: n.max(1.0) / 4.0 }
         }
     }
     fn factors(&self, n: usize) -> Vec<f64> {
@@ -126,7 +126,7 @@ impl Maxwellian {
         let mut normal = sums.normal.clone();
         normal.iter_mut().step_by(n + 1).for_each(|d| *d += *d * damping);
         let mut by = sums.gradient.clone();
-        Cholesky::new(&normal, n)?.solve(&mut by);
+        solve_definite(&normal, &mut by, n);
         let axes = self.axes.iter().zip(by.get(1..)?.chunks_exact(2));
         let axes = axes.map(|(a, d)| Axis { mean: a.mean + d[0], width: a.width * libm::exp(d[1]) });
         Some(Maxwellian { amplitude: self.amplitude + by[0], axes: axes.collect() })
