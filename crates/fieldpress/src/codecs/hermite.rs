@@ -370,16 +370,14 @@ mod tests {
             let others =
                 [x, vec![0.0; n], vec![-4.5; n], (0..n).map(|i| 1e300 * ((i * 7 % 11) as f64 - 5.0)).collect()];
             for x in others {
-                for tolerance in [f64::MAX, 0.01, 1e-200, f64::MIN_POSITIVE] {
-                    for order in [None, Some(0), Some(9), Some(127)] {
-                        for weight in [Weight::Symmetric, Weight::Asymmetric] {
-                            let order = order.filter(|&o| o < 100 || n < 300);
-                            fit(&Hermite { order, weight, ..Hermite::default() }, &x, shape, tolerance);
-                        }
+                for tolerance in [f64::MAX, 0.01, 1e-200] {
+                    for (order, weight) in [(None, Weight::Symmetric), (Some(7), Weight::Asymmetric)] {
+                        fit(&Hermite { order, weight, ..Hermite::default() }, &x, shape, tolerance);
                     }
                 }
             }
         }
+        fit(&Hermite { order: Some(127), ..Hermite::default() }, &series(&[150]), &[150], 1e-9);
     }
 
     #[test]

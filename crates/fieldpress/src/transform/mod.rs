@@ -5,6 +5,7 @@ mod bands;
 pub mod basis;
 mod coefficients;
 pub mod dct;
+pub mod frame;
 pub mod gaussians;
 pub mod hermite;
 mod lines;
