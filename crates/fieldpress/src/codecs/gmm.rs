@@ -21,7 +21,7 @@
 //! `w = exp(-s / p)`, and the part `w / W` of the sum `W` of all weights. Its nine codes are multiplied by
 //! `d = min(max(1 / sqrt(k w / W), 0.5), 4) / p`, with `k` Gaussians, and are: `z0`, `z1`, `z2` (class 1); `a0`, `a1`, `a2` (2); `b10`, `b20`,
 //! `b21` (3). Then `K = [exp(a0), b10 K11, K11 = exp(a1), b20 K22, b21 K22, K22 = exp(a2)]` in the order of `R`, the root is the product
-//! `R K`, and the mean `u + R K z`, sums from left to right; the amplitude is `h (w / W) / (K00 K11 K22)`. What a Gaussian adds to the cells
+//! `R K`, and the mean `u + R (K z)`, sums from left to right; the amplitude is `h (w / W) / (K00 K11 K22)`. What a Gaussian adds to the cells
 //! says [`gaussians`](crate::transform::gaussians).
 
 use serde::{Deserialize, Serialize};
