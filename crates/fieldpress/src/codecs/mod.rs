@@ -5,6 +5,8 @@ pub mod bitround;
 pub mod dct;
 pub mod difference;
 pub mod dwt;
+pub mod gmm;
+pub mod hermite;
 pub mod interp;
 pub mod lattice;
 pub mod linear;

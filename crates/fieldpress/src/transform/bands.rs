@@ -52,6 +52,15 @@ pub struct Band {
 }
 
 impl Band {
+    /// The bands of an array of coefficients that fall off along every axis, but have no mean to be taken off the first band: that
+    /// one is empty, and all else is the second.
+    pub fn core(extents: &[usize]) -> [Band; 2] {
+        let empty =
+            Band { origin: [0; MAX_RANK], extents: [0; MAX_RANK], parents: Vec::new(), follows: false, level: 7 };
+        let mut all = Band { extents: [1; MAX_RANK], level: 0, ..empty.clone() };
+        all.extents.iter_mut().zip(extents).for_each(|(a, e)| *a = *e);
+        [empty, all]
+    }
     /// Whether it lies in an array of `shape`.
     pub(super) fn is_inside(&self, shape: &[usize]) -> bool {
         let ends = self.origin.iter().zip(&self.extents).map(|(o, e)| o.checked_add(*e));

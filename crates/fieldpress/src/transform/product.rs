@@ -189,6 +189,26 @@ impl Work for Gram<'_> {
     }
 }
 
+/// The norms of what `x`, an array of `shape`, has at each position along `axis`.
+pub fn norms(x: &[f64], shape: &[usize], axis: usize) -> Vec<f64> {
+    let (n, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    let mut sums = vec![0.0; n];
+    for (i, part) in x.chunks_exact(inner.max(1)).enumerate() {
+        sums[i % n] += part.iter().map(|v| v * v).sum::<f64>();
+    }
+    sums.iter().map(|s| s.sqrt()).collect()
+}
+
+/// The first `to` positions along each axis of `x`, an array of `shape`.
+pub fn corner(x: &[f64], shape: &[usize], to: &[usize]) -> Vec<f64> {
+    let mut values = x.to_vec();
+    for k in 0..shape.len() {
+        let inner: usize = shape[k + 1..].iter().product();
+        values = values.chunks_exact(shape[k] * inner).flat_map(|l| l[..to[k] * inner].iter().copied()).collect();
+    }
+    values
+}
+
 /// `rows`, `n` values each, as columns.
 pub fn transposed(rows: &[f64], n: usize) -> Vec<f64> {
     let m = rows.len() / n.max(1);
