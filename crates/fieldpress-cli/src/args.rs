@@ -33,9 +33,19 @@ pub(crate) struct BoundArgs {
     /// Peak signal-to-noise ratio of at least DB decibels.
     #[arg(long, value_name = "DB", allow_negative_numbers = true)]
     psnr: Option<f64>,
+    /// A bound by name: lossless, or none: nothing is asked of the error, and the method's parameters alone say how good it is.
+    #[arg(long, value_name = "NAME")]
+    bound: Option<NamedBound>,
     /// Several bounds, all of which are to hold.
     #[arg(long)]
     all: bool,
+}
+
+/// Bounds without a number.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum NamedBound {
+    Lossless,
+    None,
 }
 
 impl BoundArgs {
@@ -49,6 +59,10 @@ impl BoundArgs {
     pub(crate) fn bound_if_any(&self) -> Result<Option<Bound>> {
         let mut given = Vec::new();
         given.extend(self.lossless.then_some(Bound::Lossless));
+        given.extend(self.bound.map(|b| match b {
+            NamedBound::Lossless => Bound::Lossless,
+            NamedBound::None => Bound::None,
+        }));
         given.extend(self.abs.map(Bound::Abs));
         given.extend(self.rel.map(Bound::Rel));
         given.extend(self.pw_rel.map(Bound::PwRel));

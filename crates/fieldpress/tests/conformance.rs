@@ -98,6 +98,31 @@ fn every_bound_holds_on_every_kind_of_data() {
 }
 
 #[test]
+fn without_a_bound_values_stay_finite_and_special_values_stay_as_they_are() {
+    let mut tried = 0;
+    for chain in chains() {
+        let free = Chain::parse(&chain).unwrap().needs_bound().is_none();
+        for &dtype in &DType::ALL {
+            for (&kind, shape) in KINDS.iter().flat_map(|k| SHAPES.iter().map(move |s| (k, s))) {
+                let x = data(kind, dtype, shape);
+                let options = Options::new(Bound::None).with_chain(&chain).unwrap();
+                let (bytes, report) = match compress(&x.view(), options) {
+                    Err(e) if e.kind() == ErrorKind::InvalidArgument => continue,
+                    done => done.unwrap_or_else(|e| panic!("{chain} {dtype} {kind:?} {shape:?}: {e}")),
+                };
+                assert!(free, "{chain} asks for no bound");
+                let y = decompress(&bytes).unwrap();
+                judge(&x, &y, &Bound::None, report.header.fill_bits().unwrap()).unwrap();
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 10_000, "{tried}");
+    let x = data(KINDS[0], DType::F32, &[13, 29]);
+    assert_eq!(compress(&x.view(), Options::new(Bound::None)).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
 fn values_that_codecs_say_will_be_decoded_are_decoded() {
     let mut told = Vec::new();
     for entry in REGISTRY.iter().filter(|e| matches!(e.make, Make::Codec(_))) {

@@ -1,14 +1,19 @@
 //! How an array is cut into blocks.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::shape::{Region, Shape, MAX_RANK};
 use crate::error::{Error, Result};
 
 /// A grid of blocks over an array, in C order; blocks at the far edges may be smaller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
     shape: Shape,
     block: Shape,
     counts: Shape,
+    /// Where blocks begin along the first axis, and its extent; without it every `block[0]`.
+    cuts: Option<Arc<[usize]>>,
 }
 
 impl Grid {
@@ -28,7 +33,31 @@ impl Grid {
             n[k] = shape[k].div_ceil(b[k]);
         }
         let rank = shape.rank();
-        Ok(Grid { shape, block: Shape::new(&b[..rank])?, counts: Shape::new(&n[..rank])? })
+        Ok(Grid { shape, block: Shape::new(&b[..rank])?, counts: Shape::new(&n[..rank])?, cuts: None })
+    }
+    /// Cuts `shape` along its first axis into pieces of these `lengths`, and along the others as [`Grid::new`] does.
+    /// Errors: `InvalidArgument` unless the lengths are positive and make up the axis; as [`Grid::new`].
+    pub fn with_cuts(shape: Shape, block: &[usize], lengths: &[usize]) -> Result<Grid> {
+        let mut cuts = vec![0usize];
+        let mut longest = 1;
+        for &n in lengths {
+            let next = cuts.last().copied().unwrap_or(0).saturating_add(n);
+            cuts.push(if n == 0 { usize::MAX } else { next });
+            longest = longest.max(n);
+        }
+        let Some(&first) = shape.first().filter(|n| cuts.last() == Some(n)) else {
+            let found = lengths.iter().fold(0usize, |s, &n| s.saturating_add(n));
+            return Err(Error::invalid(format!(
+                "expected positive lengths that make up the first axis of {shape}, found {} of together {found}",
+                lengths.len()
+            )));
+        };
+        let mut extents = block.to_vec();
+        extents.iter_mut().take(1).for_each(|e| *e = longest.min(first.max(1)));
+        let grid = Grid::new(shape, &extents)?;
+        let mut counts = grid.counts.to_vec();
+        counts.iter_mut().take(1).for_each(|n| *n = lengths.len());
+        Ok(Grid { counts: Shape::new(&counts)?, cuts: Some(cuts.into()), ..grid })
     }
     /// The block extents used by default: about 2^21 values (2^22 for one axis or two), cubic where the array allows.
     pub fn default_block(shape: &Shape) -> Shape {
@@ -53,7 +82,7 @@ impl Grid {
     pub fn shape(&self) -> Shape {
         self.shape
     }
-    /// The extents of an inner block.
+    /// The extents of an inner block; the largest where the first axis is cut into pieces of given lengths.
     pub fn block(&self) -> Shape {
         self.block
     }
@@ -76,15 +105,25 @@ impl Grid {
         let mut rest = index;
         for k in (0..self.shape.rank()).rev() {
             let n = self.counts[k].max(1);
-            origin[k] = (rest % n) * self.block[k];
-            dims[k] = self.block[k].min(self.shape[k] - origin[k].min(self.shape[k]));
+            let at = rest % n;
+            match self.cuts.as_ref().filter(|_| k == 0).and_then(|c| c.get(at..at + 2)) {
+                Some(cut) => (origin[k], dims[k]) = (cut[0], cut[1] - cut[0]),
+                None => {
+                    origin[k] = at * self.block[k];
+                    dims[k] = self.block[k].min(self.shape[k] - origin[k].min(self.shape[k]));
+                }
+            }
             rest /= n;
         }
         let rank = self.shape.rank();
         Region::new(&self.shape, &origin[..rank], &dims[..rank]).unwrap_or(Region::all(self.shape))
     }
-    /// The shapes of blocks that occur: at most two extents per axis.
+    /// The shapes of blocks that occur: at most two extents per axis, and as many along the first as there are different lengths.
     pub fn block_shapes(&self) -> Vec<Shape> {
+        if self.cuts.is_some() {
+            let mut seen = HashSet::new();
+            return (0..self.len()).map(|i| self.region(i).shape()).filter(|s| seen.insert(*s)).collect();
+        }
         let mut shapes = Vec::new();
         let rank = self.shape.rank();
         for corner in 0..1usize << rank {
@@ -131,6 +170,22 @@ mod tests {
         let s = Shape::new(&[0, 4]).unwrap();
         assert_eq!(Grid::new(s, &[2, 2]).unwrap().len(), 0);
         assert!(Grid::new(s, &[0, 2]).is_err());
+    }
+
+    #[test]
+    fn the_first_axis_is_cut_where_one_likes() {
+        let s = Shape::new(&[10, 6]).unwrap();
+        let g = Grid::with_cuts(s, &[1, 4], &[3, 5, 2]).unwrap();
+        assert_eq!((g.len(), g.block().dims()), (6, &[5, 4][..]));
+        let total: usize = (0..g.len()).map(|i| g.region(i).shape().len()).sum();
+        assert_eq!((total, g.region(3).origin()), (60, &[3, 4][..]));
+        let kinds = g.block_shapes();
+        assert!(kinds.len() == 6 && (0..6).all(|i| kinds.contains(&g.region(i).shape())));
+        for lengths in [&[][..], &[10, 0], &[9], &[11], &[usize::MAX, 11], &[usize::MAX; 2]] {
+            assert!(Grid::with_cuts(s, &[1, 4], lengths).is_err(), "{lengths:?}");
+        }
+        assert!(Grid::with_cuts(Shape::default(), &[], &[]).is_err());
+        assert!(Grid::with_cuts(Shape::new(&[0, 6]).unwrap(), &[1, 4], &[]).unwrap().is_empty());
     }
 
     #[test]

@@ -11,12 +11,14 @@ use crate::error::{Error, Result};
 /// A bound on the error. `x` is an original value and `y` the decoded one. NaN, infinities and fill values do not count in
 /// ranges, norms and means; they, and -0.0, come back bit for bit.
 ///
-/// As JSON: `"lossless"`, `{"abs": 0.1}`, `{"abs_or_rel": {"abs": 1e-15, "rel": 1e-3}}`, `{"all": [...]}`.
+/// As JSON: `"lossless"`, `"none"`, `{"abs": 0.1}`, `{"abs_or_rel": {"abs": 1e-15, "rel": 1e-3}}`, `{"all": [...]}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// Every bit is kept.
     Lossless,
+    /// Nothing is asked: a method gives what its parameters say, and nobody knows how good that is.
+    None,
     /// `|x - y| <= abs`, in the units of the data.
     Abs(f64),
     /// `|x - y| <= rel * (max x - min x)`, the range of the valid values of the whole array.
@@ -42,7 +44,7 @@ impl Bound {
     /// Errors: `InvalidArgument` for negative or non-finite numbers, and for an empty list.
     pub fn validate(&self) -> Result<()> {
         let ok = match self {
-            Bound::Lossless => true,
+            Bound::Lossless | Bound::None => true,
             Bound::Abs(v) | Bound::Rel(v) | Bound::PwRel(v) | Bound::L2(v) => v.is_finite() && *v >= 0.0,
             Bound::AbsOrRel { abs, rel } => abs.is_finite() && *abs >= 0.0 && rel.is_finite() && *rel >= 0.0,
             Bound::Psnr(v) => v.is_finite(),
@@ -66,6 +68,7 @@ impl Bound {
     fn resolve_into(&self, stats: &Stats, c: &mut Criterion) {
         match self {
             Bound::Lossless => c.terms.push(Term::EXACT),
+            Bound::None => {}
             Bound::Abs(abs) => c.terms.push(Term { abs: *abs, rel: 0.0 }),
             Bound::Rel(rel) => c.terms.push(Term { abs: product_down(*rel, stats.range_down()), rel: 0.0 }),
             Bound::PwRel(rel) => c.terms.push(Term { abs: 0.0, rel: *rel }),
@@ -104,6 +107,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bound::Lossless => f.write_str("lossless"),
+            Bound::None => f.write_str("none"),
             Bound::Abs(v) => write!(f, "abs {v:e}"),
             Bound::Rel(v) => write!(f, "rel {v:e}"),
             Bound::PwRel(v) => write!(f, "pw_rel {v:e}"),

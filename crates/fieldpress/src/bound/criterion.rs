@@ -29,6 +29,10 @@ impl Term {
     pub fn is_exact(&self) -> bool {
         self.abs == 0.0 && self.rel == 0.0
     }
+    /// Whether nothing is asked.
+    pub fn is_free(&self) -> bool {
+        self.abs == f64::MAX
+    }
     /// The tolerance at `x`, rounded to nearest; a guide, not the decision.
     #[inline(always)]
     pub fn at(&self, x: f64) -> f64 {
@@ -60,6 +64,10 @@ impl Criterion {
     /// Whether every bit is to be kept.
     pub fn is_exact(&self) -> bool {
         self.terms.iter().any(Term::is_exact) || self.square_sum == Some(0.0)
+    }
+    /// Whether nothing is asked.
+    pub fn is_free(&self) -> bool {
+        self.terms.is_empty() && self.square_sum.is_none()
     }
     /// One term that is sufficient for all pointwise terms; `None` when there are none.
     pub fn sufficient(&self, stats: &Stats) -> Option<Term> {

@@ -241,7 +241,7 @@ fn with_chain<T: Element>(
     let mut fix = Vec::new();
     // The claim is about the hint; it settles the bound only where the hint implies every term of it.
     let implied = task.criterion.terms.iter().all(|t| t.abs >= task.hint.abs && t.rel >= task.hint.rel);
-    if claim == Claim::Bounded && implied && !task.measure {
+    if claim == Claim::Bounded && implied && !task.measure && !task.hint.is_free() {
         report.measured = false;
         report.max_error = task.hint.abs;
     } else {

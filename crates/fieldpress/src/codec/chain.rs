@@ -133,6 +133,11 @@ impl Chain {
         let f = self.filters.iter().map(|f| f.id());
         f.chain([self.codec.id()]).chain(self.bytes.iter().map(|b| b.id())).collect()
     }
+    /// The first step that cannot be used with [`Bound::None`](crate::Bound::None), if there is one.
+    pub fn needs_bound(&self) -> Option<&'static str> {
+        let needs = |id: &&str| registry::find(id).is_ok_and(|e| !e.unbounded);
+        self.ids().into_iter().find(needs)
+    }
     /// The names of all companions the steps ask for, without repetition.
     pub fn companions(&self) -> Vec<String> {
         let mut names: Vec<String> = self.filters.iter().flat_map(|f| f.companions()).collect();
@@ -230,7 +235,8 @@ impl BoundChain<'_> {
                 return Err(Error::invalid(format!("{}: expected the output it announced, found another", f.id())));
             }
             put_section(out, &r.side);
-            hint = r.hint;
+            // Where nothing is asked, nothing is asked of the next.
+            hint = if hint.is_free() && !r.hint.is_exact() { Term::FREE } else { r.hint };
             values = Some(r.values);
             mask = moved;
         }

@@ -18,7 +18,7 @@ pub trait Model: fmt::Debug + Clone + Send + Sync + 'static {
     /// All parameters, as a JSON object without the id.
     fn config(&self) -> Value;
     /// Appends what [`Model::reconstruct`] needs. `x` is in C order and finite; `tolerance` is a sufficient absolute
-    /// tolerance where the bound is pointwise, else a scale for the error; `block` tells the mask and the place. Returns what
+    /// tolerance where the bound is pointwise, `f64::MAX` where nothing is asked of the error, else a scale for it; `block` tells the mask and the place. Returns what
     /// [`Model::reconstruct`] will give, to the bit, where that is at hand: it need not be decoded to be checked, then.
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>>;
     /// Fills `out`, in C order. Total on all inputs; only `+ - * / sqrt mul_add`, integers and `libm`.

@@ -40,6 +40,8 @@ pub struct Entry {
     /// Whether, behind the bounded stage under an absolute bound, encoding what decoding produced gives the same values
     /// again. The conformance tests decide.
     pub idempotent: bool,
+    /// Whether its parameters alone can say how good it is, so that it may be used with [`Bound::None`](crate::Bound::None).
+    pub unbounded: bool,
 }
 
 /// Every method, in the order of `fieldpress list`. To add one: its file in `codecs/`, and its line here.

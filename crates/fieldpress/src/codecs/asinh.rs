@@ -19,6 +19,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("scale", "nearly linear up to here, in the units of the data; default 0, chosen for each block")],
     make: Make::Filter(|v| Ok(Box::new(CurveFilter::new(parse_config::<Asinh>("asinh", v)?)?))),
     idempotent: false,
+    unbounded: true,
 };
 
 /// From here on `asinh(r) = ln(2 r)` to the last bit.

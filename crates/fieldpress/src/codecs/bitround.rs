@@ -23,6 +23,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("keepbits", "mantissa bits to keep, 1 to 52; default 0, per block as few as the bound allows")],
     make: Make::Filter(|v| Ok(Box::new(parse_config::<BitRound>("bitround", v)?.checked()?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// The configuration.

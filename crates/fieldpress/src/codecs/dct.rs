@@ -31,6 +31,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Dct>("dct", v)?)))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// The configuration.

@@ -33,6 +33,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Filter(|v| Ok(Box::new(parse_config::<Difference>("difference", v)?.checked()?))),
     idempotent: false,
+    unbounded: true,
 };
 
 /// The configuration.

@@ -36,6 +36,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Dwt>("dwt", v)?)))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// Which wavelet.

@@ -48,6 +48,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Interp>("interp", v)?))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// The configuration. Everything that is not fixed here is chosen per block on a sample.

@@ -33,6 +33,7 @@ pub const ENTRY: Entry = Entry {
     params: &[],
     make: Make::Filter(|v| Ok(Box::new(parse_config::<Lattice>("lattice", v)?))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// The configuration: nothing to choose.

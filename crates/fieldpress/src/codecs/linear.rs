@@ -37,6 +37,7 @@ pub const ENTRY: Entry = Entry {
     params: &[],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Linear>("linear", v)?))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// The configuration: nothing to choose.

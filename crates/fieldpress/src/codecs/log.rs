@@ -21,6 +21,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("scale", "linear up to here, in the units of the data; default 0, chosen for each block")],
     make: Make::Filter(|v| Ok(Box::new(CurveFilter::new(parse_config::<Log>("log", v)?)?))),
     idempotent: false,
+    unbounded: true,
 };
 
 /// The configuration.

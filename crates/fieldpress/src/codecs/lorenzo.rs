@@ -38,6 +38,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("order", "1, 2, or 0 to choose by size (default 0)")],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Lorenzo>("lorenzo", v)?))),
     idempotent: true,
+    unbounded: false,
 };
 
 /// The configuration.

@@ -49,6 +49,7 @@ pub const ENTRY: Entry = Entry {
     params: &[],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Lpc>("lpc", v)?))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// The configuration: nothing to choose.

@@ -21,6 +21,7 @@ pub const ENTRY: Entry = Entry {
     params: &[],
     make: Make::Bytes(|v| Ok(Box::new(parse_config::<Lz4>("lz4", v)?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// A byte of a block stands for at most this many unpacked bytes: the lengths of matches grow by 255 a byte.

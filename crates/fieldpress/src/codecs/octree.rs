@@ -47,26 +47,34 @@ pub const ENTRY: Entry = Entry {
     params: &[
         ("degree", "of the polynomials along each axis, 0 to 15 (default 3)"),
         ("least", "extents above this may be halved, from 1 (default 4)"),
+        ("tolerance", "what is aimed at without a bound, relative to the largest magnitude (default 0.01)"),
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Octree>("octree", v)?)))),
     idempotent: false,
+    unbounded: true,
 };
 
 /// The configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Octree {
     /// Degree of the polynomials along each axis.
     pub degree: usize,
     /// Extents above this may be halved.
     pub least: usize,
+    /// What is aimed at where there is no bound, relative to the largest magnitude.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<f64>,
 }
 
 impl Default for Octree {
     fn default() -> Self {
-        Octree { degree: 3, least: 4 }
+        Octree { degree: 3, least: 4, tolerance: None }
     }
 }
+
+/// What is aimed at by default where there is no bound.
+const TOLERANCE: f64 = 0.01;
 
 const MAX_DEGREE: usize = 15;
 /// Classes of codes.
@@ -323,11 +331,17 @@ impl Model for Octree {
     }
 
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
-        if self.degree > MAX_DEGREE || self.least == 0 {
+        let aim = self.tolerance.unwrap_or(TOLERANCE);
+        if self.degree > MAX_DEGREE || self.least == 0 || !(0.0..1.0).contains(&aim) {
             return Err(Error::invalid(format!(
-                "expected a degree of at most {MAX_DEGREE} and extents from 1, found {self:?}"
+                "expected a degree of at most {MAX_DEGREE}, extents from 1 and a tolerance from 0 to 1, found {self:?}"
             )));
         }
+        let tolerance = match tolerance {
+            f64::MAX => aim * x.iter().fold(0.0, |m: f64, v| m.max(v.abs())),
+            bound => bound,
+        }
+        .max(f64::MIN_POSITIVE);
         // Where there is no room, another codec may do.
         Polynomials::new(&block.shape, self.degree, self.least).map_err(|e| Error::invalid(e.message()))?;
         let (sample, extents) = trial::sample(x, block.shape.dims(), trial::step_sample_size(x.len()));
@@ -432,7 +446,7 @@ mod tests {
             [&[], &[0], &[1], &[3], &[200], &[40, 1, 33], &[70, 90], &[5, 24, 31], &[2, 3, 17, 40]];
         for shape in shapes {
             for (degree, least) in [(0, 1), (1, 2), (2, 4), (3, 4), (7, 16), (15, 100)] {
-                let octree = Octree { degree, least };
+                let octree = Octree { degree, least, tolerance: None };
                 let x = field(shape);
                 let (bytes, values) = fit(&octree, &x, shape, 0.01);
                 let mut y = vec![7.0; x.len()];
@@ -481,7 +495,7 @@ mod tests {
         survives_damage(&Octree::default(), &bytes, &shape);
         // Polynomials many times as large as the array.
         let long = Shape::new(&[1 << 21]).unwrap();
-        let (few, _) = fit(&Octree { degree: 15, least: 4 }, &[1.0; 3], &[3], 0.01);
+        let (few, _) = fit(&Octree { degree: 15, ..Octree::default() }, &[1.0; 3], &[3], 0.01);
         let e = Octree::default().reconstruct(&few, &long, &mut vec![0.0; long.len()]).unwrap_err();
         assert_eq!(e.kind(), crate::ErrorKind::LimitExceeded);
     }

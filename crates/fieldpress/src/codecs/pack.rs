@@ -35,6 +35,7 @@ pub const ENTRY: Entry = Entry {
     params: &[],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Pack>("pack", v)?))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// The configuration: nothing to choose.

@@ -33,6 +33,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("level", "effort, 0 to 12; default 8")],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Pco>("pco", v)?.checked()?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// Values of one chunk at most.

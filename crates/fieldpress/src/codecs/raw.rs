@@ -21,6 +21,7 @@ pub const ENTRY: Entry = Entry {
     params: &[],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Raw>("raw", v)?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// The configuration: there is nothing to configure.

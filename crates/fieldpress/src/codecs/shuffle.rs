@@ -23,6 +23,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("element", "bytes of an element; default 0, those of the array's")],
     make: Make::Bytes(|v| Ok(Box::new(parse_config::<Shuffle>("shuffle", v)?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// The configuration.

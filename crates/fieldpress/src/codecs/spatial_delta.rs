@@ -30,6 +30,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Filter(|v| Ok(Box::new(parse_config::<SpatialDelta>("spatial_delta", v)?.checked()?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// The configuration.

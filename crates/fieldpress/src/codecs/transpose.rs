@@ -20,6 +20,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("order", "axis k of the output is axis order[k] of the input; default [], all reversed")],
     make: Make::Filter(|v| Ok(Box::new(parse_config::<Transpose>("transpose", v)?.checked()?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// Values along each of the two fast axes handled at a time, so that both sides stay in the cache.

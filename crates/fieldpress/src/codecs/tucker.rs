@@ -44,6 +44,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Tucker>("tucker", v)?)))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// Which bases.

@@ -33,6 +33,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Zfp>("zfp", v)?))),
     idempotent: false,
+    unbounded: false,
 };
 
 /// The configuration: at most one of ZFP's modes; none to choose one by the bound.

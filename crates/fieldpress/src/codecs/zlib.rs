@@ -22,6 +22,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("level", "effort, 0 (stored) to 9; default 6")],
     make: Make::Bytes(|v| Ok(Box::new(parse_config::<Zlib>("zlib", v)?.checked()?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// The configuration.

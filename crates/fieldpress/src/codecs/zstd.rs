@@ -21,6 +21,7 @@ pub const ENTRY: Entry = Entry {
     params: &[("level", "effort, 1 to 22, or negative for more speed; default 3")],
     make: Make::Bytes(|v| Ok(Box::new(parse_config::<Zstd>("zstd", v)?.checked()?))),
     idempotent: true,
+    unbounded: true,
 };
 
 /// The largest window a frame may ask for, as a power of two; what levels up to 22 use.

@@ -323,7 +323,7 @@ impl Archive {
         drop(cache);
         Ok(Decoder {
             header: header.clone(),
-            grid: *grid,
+            grid: grid.clone(),
             fill: header.fill_bits()?,
             chains,
             shared,

@@ -1,5 +1,6 @@
 //! Writes archives, in one pass over the output.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -164,6 +165,11 @@ impl<W: Write> ArchiveWriter<W> {
         let batch = Limits::DEFAULT.blocks(grid.block().len()).map_err(|e| Error::invalid(e.message()))?;
         let companions = self.companions(&options.companions)?;
         let plan = options.plan;
+        if let Some(id) = options.chains.iter().find_map(Chain::needs_bound).filter(|_| plan.criterion.is_free()) {
+            return Err(Error::invalid(format!(
+                "expected a bound for {id}, found none: only its error says how good it is"
+            )));
+        }
         let shared = options.chains.iter().map(|c| c.prepare(source, &plan.hint)).collect::<Result<Vec<_>>>()?;
         let kinds = Kinds::new(&options.chains, &shared, &grid, dtype)?;
         let at = self.at;
@@ -284,16 +290,13 @@ impl<W: Write> ArchiveWriter<W> {
     }
 }
 
-/// The chains, bound to each block shape that occurs: at most 2^rank of them.
-pub(super) struct Kinds<'a>(Vec<(Shape, Vec<BoundChain<'a>>)>);
+/// The chains, bound to each block shape that occurs.
+pub(super) struct Kinds<'a>(HashMap<Shape, Vec<BoundChain<'a>>>);
 
 impl<'a> Kinds<'a> {
     pub(super) fn new(chains: &'a [Chain], shared: &[Vec<u8>], grid: &Grid, dtype: DType) -> Result<Kinds<'a>> {
-        let mut kinds: Vec<(Shape, Vec<BoundChain<'a>>)> = Vec::new();
-        for shape in grid.block_shapes() {
-            kinds.push((shape, Kinds::one(chains, shared, &shape, dtype)?));
-        }
-        Ok(Kinds(kinds))
+        let kind = |shape| Ok((shape, Kinds::one(chains, shared, &shape, dtype)?));
+        Ok(Kinds(grid.block_shapes().into_iter().map(kind).collect::<Result<_>>()?))
     }
     /// The chains, bound to one block shape.
     pub(super) fn one(
@@ -307,7 +310,7 @@ impl<'a> Kinds<'a> {
         chains.iter().enumerate().map(|(i, c)| c.bind(shared(i), &spec)).collect()
     }
     pub(super) fn of(&self, shape: &Shape) -> &[BoundChain<'a>] {
-        self.0.iter().find(|(s, _)| s == shape).map_or(&[], |(_, c)| c)
+        self.0.get(shape).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -70,6 +70,13 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Res
 /// All chains that may suit an array, and what became of them on samples; `levels` as in [`chains`]. Errors: those of the source and
 /// the chains.
 pub fn try_chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Result<Vec<Tried>> {
+    if plan.criterion.is_free() {
+        let able = registry::REGISTRY.iter().filter(|e| e.unbounded).map(|e| e.id).collect::<Vec<_>>();
+        return Err(Error::invalid(format!(
+            "expected a method by name where there is no bound ({}), found none",
+            able.join(" ")
+        )));
+    }
     let mut names = candidates(source.dtype(), plan, tier);
     if levels {
         names = with_levels(source.dtype(), plan, tier).unwrap_or(names);

@@ -4,6 +4,7 @@
 //! Speeds are in m/s and phase-space densities in s^3/m^6 on a mesh in m/s; on a mesh of unit width
 //! ([`Mesh::unit`]) everything is in cells.
 
+mod arrays;
 mod compare;
 mod dense;
 mod maxwellian;
@@ -13,6 +14,7 @@ mod published;
 mod sparse;
 mod tensor;
 
+pub use arrays::{DistributionView, Distributions, Place, Velocities};
 pub use compare::{Comparison, MomentErrors, ValueErrors};
 pub use dense::{Dense, Distribution};
 pub use maxwellian::{non_maxwellianity, BiMaxwellian};

@@ -196,6 +196,7 @@ pub fn judge(x: &Array, y: &Array, bound: &Bound, fill: Option<u64>) -> Result<u
         let squares = || v.iter().map(|(a, b)| difference(*a, *b)).map(|d| d * d).sum::<f64>();
         match bound {
             Bound::Lossless => pointwise("lossless", &|_, _| false),
+            Bound::None => pointwise("none", &|_, b| b.is_finite()),
             Bound::Abs(t) => pointwise("abs", &|a, b| abs(a, b, *t)),
             Bound::Rel(r) => pointwise("rel", &|a, b| abs(a, b, r * range)),
             Bound::PwRel(r) => pointwise("pw_rel", &|a, b| wide || at_most_relative(a.to_f64(), b.to_f64(), *r)),
