@@ -1,26 +1,25 @@
 //! `wavelet`: transforms with the classical wavelets, decimated or stationary; coefficients thresholded, quantised, coded in contexts.
 //!
 //! Sources: I. Daubechies, "Ten lectures on wavelets", 1992; D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet
-//! shrinkage", 1994 (thresholds); [filters] and [`filterbank`] have more. For fields that need not be kept within a bound, and to
+//! shrinkage", 1994 (thresholds); [`filters`](crate::transform::filters) has more. For fields that need not be kept within a bound, and to
 //! compare with what is published; under a bound, `dwt` is faster and smaller.
 //!
 //! # Format
 //! | bytes | content |
 //! |---|---|
-//! | 1 | number of the wavelet: 0 haar, 1 to 19 db2 to db20, 20 to 38 sym2 to sym20, 39 to 43 coif1 to coif5, 44 to 58 bior (1.1 1.3 1.5 2.2 2.4 2.6 2.8 3.1 3.3 3.5 3.7 3.9 4.4 5.5 6.8), 59 to 73 rbio likewise, 74 dmey |
-//! | 1 | mode: 0 symmetric, 1 zero, 2 periodic, 3 stationary; see [`filterbank`] |
+//! | 1 | number of the wavelet, see [`filters`](crate::transform::filters) |
+//! | 1 | mode: 0 symmetric, 1 zero, 2 periodic, 3 stationary; see [`filterbank`](crate::transform::filterbank) |
 //! | rank | levels of each axis; level `l` splits the axes with more than `l` levels, the first first |
 //! | rest | the coefficients, see [`Quantised`], in the bands below; merging goes from the last axis to the first |
 //!
 //! The first band holds what is low-pass along all axes; others follow from the last level to the first, at each level by their
 //! orientation: bit `k` is set for what is high-pass along axis `k`. Along an axis, coefficients of the first band come first, then
 //! high-pass ones from the last level to the first; a band begins at 0 along axes where it is low-pass, and what lies between bands is
-//! in none. Stationary: bands have the extents of the array and lie one after the other along the first axis. Parents have the same
-//! orientation and are those of the next level; bands of one level follow each other; the level of a band is, of the sum over the axes of how
-//! often each was split, 1 less, over the number of axes that are split at all, at most 6.
+//! in none. Stationary: bands have the extents of the array and lie one after the other along the first axis.
 //!
-//! [filters]: crate::transform::filters
-//! [`filterbank`]: crate::transform::filterbank
+//! Parents have the same orientation and are those of the next level, stationary ones being no coarser; bands of one level follow each
+//! other. The level of the first band is 7; of another it is the sum over the axes of how often each was split, less 1, divided by the number
+//! of axes that are split at all and rounded down, at most 6.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,7 +40,7 @@ pub const ENTRY: Entry = Entry {
     doc: "Orthogonal and biorthogonal wavelets, decimated or stationary, by threshold, step or bound.",
     params: &[
         ("wavelet", "haar, db2 to db20, sym2 to sym20, coif1 to coif5, bior1.1 to bior6.8, rbio1.1 to rbio6.8, dmey (default db4)"),
-        ("mode", "symmetric, zero, periodic: how lines go on past their ends; stationary: periodic and undecimated (default symmetric)"),
+        ("mode", "symmetric, zero, periodic: how lines go on past their ends; stationary: periodic and undecimated; periodic suits what fades to its ends (default symmetric)"),
         ("levels", "along every axis longer than 1; without it, as long as lines are longer than filters, at most 6 (stationary: 2)"),
         Precision::THRESHOLD,
         Precision::STEP,
@@ -51,6 +50,7 @@ pub const ENTRY: Entry = Entry {
     ],
     make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Wavelet>("wavelet", v)?.checked()?)))),
     idempotent: false,
+    unbounded: true,
 };
 
 /// The configuration.
@@ -122,7 +122,13 @@ impl Wavelet {
     fn bank(&self, shape: &[usize]) -> FilterBank {
         let most = CHOSEN[usize::from(self.mode != Mode::Stationary)];
         let levels = shape.iter().map(|&n| match self.levels {
-            Some(levels) => if n > 1 { levels } else { 0 },
+            Some(levels) => {
+                if n > 1 {
+                    levels
+                } else {
+                    0
+                }
+            }
             None => FilterBank::most_levels(self.wavelet, n).min(most),
         });
         FilterBank { wavelet: self.wavelet, mode: self.mode, levels: levels.collect() }
@@ -248,10 +254,14 @@ mod tests {
         let fine = worst(&Wavelet { step: Some(1e-6), ..named("db4") });
         let units = worst(&Wavelet { step: Some(0.01), absolute: true, ..named("db4") });
         let cut = worst(&Wavelet { threshold: 1e-3, ..named("db4") });
-        assert!(fine.1 < 1e-3 && default.1 < 0.05 && units.1 < 0.05 && coarse.1 < 5.0, "{default:?} {coarse:?} {fine:?} {units:?}");
+        assert!(
+            fine.1 < 1e-3 && default.1 < 0.05 && units.1 < 0.05 && coarse.1 < 5.0,
+            "{default:?} {coarse:?} {fine:?} {units:?}"
+        );
         assert!(fine.0 > default.0 && default.0 > coarse.0 && units.0 > cut.0 && cut.1 < 1.0, "{units:?} {cut:?}");
         // Nothing but a threshold: zeros are zeros, the others are all but kept.
-        let (_, values) = fit(&Wavelet { levels: Some(0), threshold: 0.95, step: Some(1e-7), ..named("haar") }, &x, &shape, f64::MAX);
+        let (_, values) =
+            fit(&Wavelet { levels: Some(0), threshold: 0.95, step: Some(1e-7), ..named("haar") }, &x, &shape, f64::MAX);
         let largest = x.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         let kept = |(x, y): (&f64, &f64)| if *x < 0.95 * largest { *y == 0.0 } else { (x - y).abs() < 1e-5 };
         assert!(x.iter().zip(&values).all(kept) && values.contains(&0.0));
@@ -275,7 +285,9 @@ mod tests {
     #[test]
     fn hostile_bytes_never_panic() {
         let shape = [9, 20, 13];
-        for (mode, coder) in [(Mode::Symmetric, Coder::Mixed), (Mode::Periodic, Coder::Classes), (Mode::Stationary, Coder::Mixed)] {
+        for (mode, coder) in
+            [(Mode::Symmetric, Coder::Mixed), (Mode::Periodic, Coder::Classes), (Mode::Stationary, Coder::Mixed)]
+        {
             let w = Wavelet { mode, coder, levels: Some(1), ..named("db2") };
             survives_damage(&w, &fit(&w, &field(&shape), &shape, 0.05).0, &shape);
         }

@@ -30,8 +30,10 @@ impl Precision {
         "of the quantiser, as a share of the largest magnitude of a coefficient; without it, what suits the bound; without a bound, the threshold",
     );
     /// As [`Precision::THRESHOLD`].
-    pub const BITS: (&'static str, &'static str) =
-        ("bits", "in place of step: of the largest coefficient as an integer, 2 to 31 (without a bound and a threshold 16)");
+    pub const BITS: (&'static str, &'static str) = (
+        "bits",
+        "in place of step: of the largest coefficient as an integer, 2 to 31 (without a bound and a threshold 16)",
+    );
     /// As [`Precision::THRESHOLD`].
     pub const ABSOLUTE: (&'static str, &'static str) =
         ("absolute", "true: threshold and step are in the units of the field (default false)");
