@@ -17,20 +17,20 @@
 //! 2.8 3.1 3.3 3.5 3.7 3.9 4.4 5.5 6.8), 59 to 73 rbio likewise, 74 dmey.
 //!
 //! With the synthesis low-pass filter `h`, the analysis low-pass filter `d` and their length `L`: those of haar, db, sym and coif have
-//! `d[j] = h[L - 1 - j]`, with `h` of two values `sqrt(1/2)` for haar and from `transform/filter_tables.rs` for the others. For bior of orders `n` and
-//! `m`, with `k = (n + m) / 2`, `h` is `sqrt(2)` times the values of `((1 + z) / 2)^n`, and `d` is `sqrt(2)` times those of `((1 + z) / 2)^m` times the
-//! sum of `binomial(k - 1 + i, i) ((2 - z - 1/z) / 4)^i` over `i < k`; but for bior4.4, bior5.5, bior6.8 and dmey, which are mirrored from the
-//! halves in that file. All are of the even length that holds the longer one, padded with zeros: as many before as after, where that is
-//! odd `d` has one more before and `h` one more after. Filters of rbio are those of bior reversed, `d` for `h`. High-pass filters are
-//! `(-1)^(j+1) h[j]` for analysis and `(-1)^j d[j]` for synthesis.
+//! `d[j] = h[L - 1 - j]`, with `h` of two values `sqrt(1/2)` for haar and from `transform/filter_tables.rs` for the others (sym2 and sym3
+//! are db2 and db3). For bior of orders `n` and `m`, with `k = (n + m) / 2`, `h` is `sqrt(2)` times the values of `((1 + z) / 2)^n`, and `d` is
+//! `sqrt(2)` times those of `((1 + z) / 2)^m` times the sum of `binomial(k - 1 + i, i) ((2 - z - 1/z) / 4)^i` over `i < k`; but for
+//! bior4.4, bior5.5, bior6.8 and dmey, which are mirrored from the halves in that file. All are of the even length that holds the longer
+//! one, padded with zeros: as many before as after, where that is odd `d` has one more before and `h` one more after. Filters of rbio are
+//! those of bior reversed, `d` for `h`. High-pass filters are `(-1)^(j+1) h[j]` for analysis and `(-1)^j d[j]` for synthesis.
 
 use serde::{Deserialize, Serialize};
 
 use super::filter_tables::{BIORTHOGONAL, COIFLETS, DAUBECHIES, MEYER, SYMLETS};
 use crate::error::{Error, Result};
 
-/// Orders of the biorthogonal wavelets: zeros at the highest frequency of the synthesis and of the analysis filter. (Of bior5.5 and
-/// bior6.8 the names are what is in use.)
+/// Orders of the biorthogonal wavelets: zeros at the highest frequency of the synthesis and of the analysis filter. What is known as
+/// bior5.5 has 6 and 4 of them.
 const ORDERS: [(usize, usize); 15] = [
     (1, 1),
     (1, 3),
@@ -298,7 +298,6 @@ mod tests {
             moments(&format!("coif{k}"), 2 * k, 2 * k);
         }
         for (n, dual) in ORDERS {
-            // What factors there are of the half-band filter with 10 zeros, the names do not tell.
             let found = if (n, dual) == (5, 5) { (6, 4) } else { (n, dual) };
             moments(&format!("bior{n}.{dual}"), found.0 as i32, found.1 as i32);
             moments(&format!("rbio{n}.{dual}"), found.1 as i32, found.0 as i32);
