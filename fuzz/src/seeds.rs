@@ -83,24 +83,28 @@ fn blocks(add: &mut dyn FnMut(String, Vec<u8>)) {
     for chain in chains() {
         for (name, hint) in &bounds {
             let title = format!("{}-{name}", chain.replace([':', '=', ','], "_"));
-            if let Some(case) = block::seed(&smooth(DType::F32, &[6, 9, 5]), &chain, hint, None, false) {
+            if let Some(case) = block::seed(&smooth(DType::F32, &[6, 9, 5]), &chain, hint, None, false, false) {
                 add(format!("{title}-f32"), case);
             }
         }
         let hint = Term { abs: 2.0, rel: 0.0 };
         let title = chain.replace([':', '=', ','], "_");
         for (dtype, dims) in [(DType::F64, &[40][..]), (DType::I16, &[7, 11]), (DType::U64, &[3, 2, 4, 5])] {
-            if let Some(case) = block::seed(&smooth(dtype, dims), &chain, &hint, None, false) {
+            if let Some(case) = block::seed(&smooth(dtype, dims), &chain, &hint, None, false, false) {
                 add(format!("{title}-{dtype}"), case);
             }
         }
-        if let Some(case) = block::seed(&special(&[8, 12]), &chain, &hint, Some(u64::from(1e20f32.to_bits())), false) {
+        if let Some(case) =
+            block::seed(&special(&[8, 12]), &chain, &hint, Some(u64::from(1e20f32.to_bits())), false, false)
+        {
             add(format!("{title}-special"), case);
         }
     }
+    let repaired = block::seed(&smooth(DType::F32, &[2, 6, 9, 5]), "interp", &bounds[0].1, None, false, true);
+    add("interp-repaired".into(), repaired.expect("distributions whose moments can be restored"));
     for (chain, title) in with_levels() {
         let hint = Term { abs: 0.02, rel: 0.0 };
-        let case = block::seed(&special(&[19, 11, 9]), chain, &hint, Some(u64::from(1e20f32.to_bits())), true);
+        let case = block::seed(&special(&[19, 11, 9]), chain, &hint, Some(u64::from(1e20f32.to_bits())), true, false);
         add(title, case.expect("a payload large enough for levels"));
     }
 }
@@ -293,6 +297,7 @@ fn companion() -> fieldpress::Result<Vec<u8>> {
 fn options<'a>(plan: &'a Plan, chain: &str, companions: Vec<(String, String)>) -> fieldpress::Result<ArrayOptions<'a>> {
     Ok(ArrayOptions {
         plan,
+        velocities: None,
         chains: vec![Chain::parse(chain)?],
         block: None,
         measure: false,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fieldpress::array::Endian;
+use fieldpress::bound::MomentLimits;
 use fieldpress::files::{FileOptions, Glob};
 use fieldpress::io::OpenOptions;
 use fieldpress::{Bound, Chain, Choice, DType, Error, Options, Result, Shape, Tier};
@@ -33,6 +34,16 @@ pub(crate) struct BoundArgs {
     /// Peak signal-to-noise ratio of at least DB decibels.
     #[arg(long, value_name = "DB", allow_negative_numbers = true)]
     psnr: Option<f64>,
+    /// Errors of the moments of every velocity distribution (axes [..., vz, vy, vx], or the blocks of a VLSV file): density, bulk velocity over the
+    /// thermal speed, pressure tensor, heat flux over n v_th^3; each relative. May stand beside another bound without --all.
+    #[arg(long, value_name = "n=X,u=X,p=X,q=X")]
+    moments: Option<MomentLimits>,
+    /// Keep density, momentum and energy of every velocity distribution, but for rounding. May stand beside another bound.
+    #[arg(long)]
+    conserve: bool,
+    /// No value becomes negative that was not. May stand beside another bound.
+    #[arg(long)]
+    positive: bool,
     /// A bound by name: lossless, or none: nothing is asked of the error, and the method's parameters alone say how good it is.
     #[arg(long, value_name = "NAME")]
     bound: Option<NamedBound>,
@@ -69,11 +80,17 @@ impl BoundArgs {
         given.extend(self.abs_or_rel.map(|(abs, rel)| Bound::AbsOrRel { abs, rel }));
         given.extend(self.l2.map(Bound::L2));
         given.extend(self.psnr.map(Bound::Psnr));
-        let bound = match (given.len(), self.all) {
-            (0, _) => return Ok(None),
-            (1, _) => given.remove(0),
-            (_, true) => Bound::All(given),
-            (n, false) => return Err(Error::invalid(format!("expected one bound, or --all, found {n} bounds"))),
+        let besides = self.moments.map(Bound::Moments).into_iter();
+        let besides = besides.chain(self.conserve.then_some(Bound::Conserve));
+        let besides: Vec<Bound> = besides.chain(self.positive.then_some(Bound::Positive)).collect();
+        if given.len() > 1 && !self.all {
+            return Err(Error::invalid(format!("expected one bound, or --all, found {} bounds", given.len())));
+        }
+        given.extend(besides);
+        let bound = match given.len() {
+            0 => return Ok(None),
+            1 => given.remove(0),
+            _ => Bound::All(given),
         };
         bound.validate()?;
         Ok(Some(bound))

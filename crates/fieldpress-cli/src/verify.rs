@@ -81,6 +81,15 @@ impl Verify {
         if quiet > 0 {
             text += &format!("{quiet} other arrays are the same to the bit\n");
         }
+        for (a, m) in v.arrays.iter().filter_map(|a| Some((a, a.moments?))) {
+            let [n, u, p, q] = m.worst.map(short);
+            text += &format!(
+                "{}: moments of {} of {} distributions hold; at most n {n}, u {u}, p {p}, q {q}\n",
+                a.name,
+                m.distributions - m.violations,
+                m.distributions
+            );
+        }
         v.problems.iter().for_each(|p| text += &format!("{p}\n"));
         match v.identical {
             Some(true) => text += "the restored file is the same to the byte\n",
@@ -92,9 +101,10 @@ impl Verify {
 }
 
 fn word(a: &ArrayVerdict) -> &'static str {
-    match (a.tally.violations, a.squares_hold) {
-        (0, true) => "holds",
-        _ => "VIOLATED",
+    if a.holds() {
+        "holds"
+    } else {
+        "VIOLATED"
     }
 }
 
@@ -126,6 +136,11 @@ fn file_json(v: &FileVerdict) -> Value {
             "first": a.first,
             "max_error": number(a.tally.max_error),
             "psnr": number(a.psnr()),
+            "moments": a.moments.map(|m| json!({
+                "distributions": m.distributions,
+                "violations": m.violations,
+                "worst": { "n": m.worst[0], "u": m.worst[1], "p": m.worst[2], "q": m.worst[3] },
+            })),
         })
     };
     json!({

@@ -10,6 +10,7 @@ use crate::codec::{Chain, Limits};
 use crate::container::{Archive, ArchiveWriter, ArrayOptions, ArrayReport, Plan, Role};
 use crate::error::{Error, Result};
 use crate::select::{self, Tier};
+use crate::vdf::Velocities;
 
 /// Which chains may encode an array.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,9 @@ pub struct Options {
     pub detect_fill: bool,
     /// Decode every block and report errors exactly, even where a codec proves its bound as it goes.
     pub measure: bool,
+    /// How the values are velocity distributions, for bounds on their moments; `None`: where such are asked, the last three axes are
+    /// `[vz, vy, vx]`.
+    pub velocities: Option<Velocities>,
     /// Store blocks in the order of levels, so that a coarser array can be decoded from a part of the bytes, see
     /// [`Archive::read_level`]; methods that can do that are preferred. Archives with levels need a reader that knows them.
     pub progressive: bool,
@@ -66,7 +70,12 @@ impl Options {
             detect_fill: true,
             measure: false,
             progressive: false,
+            velocities: None,
         }
+    }
+    /// How the values of an array are velocity distributions, where that matters.
+    pub(crate) fn velocities(&self, plan: &Plan) -> Option<Velocities> {
+        self.velocities.clone().or((!plan.criterion.quantities.is_empty()).then_some(Velocities::Dense))
     }
     /// Uses these chains only, as [`Chain::parse`] reads them. Errors: `InvalidArgument`, `Unsupported`.
     pub fn with_chain(mut self, chain: &str) -> Result<Options> {
@@ -96,6 +105,7 @@ pub fn compress(source: &dyn Source, options: Options) -> Result<(Vec<u8>, Array
     let settings = ArrayOptions {
         plan: &plan,
         chains,
+        velocities: options.velocities(&plan),
         block: options.block,
         measure: options.measure,
         progressive: options.progressive,

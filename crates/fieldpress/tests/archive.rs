@@ -34,6 +34,7 @@ fn put<W: Write>(
 ) -> Result<()> {
     let plan = Plan::new(&x.view(), &Bound::Abs(0.01), None, true)?;
     let options = ArrayOptions {
+        velocities: None,
         plan: &plan,
         chains: vec![Chain::parse(chain)?],
         block: Some(vec![8; x.shape().rank()]),
@@ -460,6 +461,7 @@ fn what_no_reader_would_take_is_not_written() {
     let small = data(Kind::Noisy, DType::F32, &[8]);
     let plan = Plan::new(&small.view(), &Bound::Lossless, None, true).unwrap();
     let options = ArrayOptions {
+        velocities: None,
         plan: &plan,
         chains: vec![Chain::parse("raw").unwrap()],
         block: Some(vec![1 << 30]),

@@ -479,6 +479,7 @@ fn fixture() -> Result<Vec<u8>> {
         let x = Array::from_vec(dims, x)?;
         let plan = Plan::new(&x.view(), &Bound::Abs(0.02), None, true)?;
         let options = ArrayOptions {
+            velocities: None,
             plan: &plan,
             chains: vec![Chain::parse(chain)?],
             block: None,

@@ -14,10 +14,11 @@
 use std::sync::Arc;
 
 use fieldpress::array::{every, Array, Buffer, Shape};
-use fieldpress::bound::{Criterion, Term};
+use fieldpress::bound::{Criterion, Quantities, Term};
 use fieldpress::codec::{
     decode_block, decode_level, encode_block, inspect_levels, inspect_payload, order_by_level, Candidate, Spec, Task,
 };
+use fieldpress::vdf::{Distributions, Velocities};
 use fieldpress::{Chain, DType};
 
 use super::input::{Input, Output};
@@ -36,7 +37,8 @@ pub fn run(data: &[u8]) {
     let shared = r.section();
     let Ok(bound) = chain.bind(shared, &Spec { dtype, shape }) else { return };
     let companions = companions(&chain, dtype, shape);
-    let task = task(&hint, fill, shape.rank(), &companions);
+    let all = Velocities::Dense.of(&shape, &[]).ok();
+    let task = task(&hint, fill, shape.rank(), &companions, all.as_ref());
     let chains = [bound];
     let decode_payload = |payload: &[u8], mut out: Buffer| {
         let done = decode_block(payload, &shape, &chains, &task, out.as_mut());
@@ -75,11 +77,17 @@ pub fn run(data: &[u8]) {
     }
 }
 
-const CRITERION: &Criterion = &Criterion { terms: Vec::new(), square_sum: None };
+const CRITERION: &Criterion = &Criterion::FREE;
 const ORIGIN: &[usize] = &[0; 8];
 
-fn task<'a>(hint: &Term, fill: Option<u64>, rank: usize, companions: &'a [(String, Arc<Array>)]) -> Task<'a> {
-    Task { criterion: CRITERION, hint: *hint, fill, measure: false, origin: &ORIGIN[..rank], companions }
+fn task<'a>(
+    hint: &Term,
+    fill: Option<u64>,
+    rank: usize,
+    companions: &'a [(String, Arc<Array>)],
+    distributions: Option<&'a Distributions>,
+) -> Task<'a> {
+    Task { criterion: CRITERION, hint: *hint, fill, measure: false, origin: &ORIGIN[..rank], companions, distributions }
 }
 
 /// One array of small integers for each companion the chain asks for.
@@ -93,15 +101,17 @@ fn companions(chain: &Chain, dtype: DType, shape: Shape) -> Vec<(String, Arc<Arr
 }
 
 /// The case whose payload is what `chain` makes of `x`, in the order of levels if it has `levels`; `None` where it cannot handle such
-/// blocks.
-pub fn seed(x: &Array, chain: &str, hint: &Term, fill: Option<u64>, levels: bool) -> Option<Vec<u8>> {
+/// blocks. With `repaired` what velocity distributions conserve is restored.
+pub fn seed(x: &Array, chain: &str, hint: &Term, fill: Option<u64>, levels: bool, repaired: bool) -> Option<Vec<u8>> {
     let (dtype, shape) = (x.dtype(), x.shape());
     let parsed = Chain::parse(chain).ok()?;
     let shared = parsed.prepare(&x.view(), hint).ok()?;
     let bound = parsed.bind(&shared, &Spec { dtype, shape }).ok()?;
     let companions = companions(&parsed, dtype, shape);
-    let criterion = Criterion { terms: vec![*hint], square_sum: None };
-    let task = Task { criterion: &criterion, ..task(hint, fill, shape.rank(), &companions) };
+    let all = Velocities::Dense.of(&shape, &[]).ok();
+    let quantities = Quantities { conserve: repaired, ..Quantities::NONE };
+    let criterion = Criterion { terms: vec![*hint], positive: repaired, quantities, ..Criterion::FREE };
+    let task = Task { criterion: &criterion, ..task(hint, fill, shape.rank(), &companions, all.as_ref()) };
     let mut payload = Vec::new();
     encode_block(x.data(), &shape, &[Candidate { index: 0, chain: &bound }], &task, &mut payload).ok()?;
     if levels {

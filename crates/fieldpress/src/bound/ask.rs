@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::criterion::{Criterion, Term};
+use super::quantities::MomentLimits;
 use super::stats::Stats;
 use crate::error::{Error, Result};
 
@@ -36,6 +37,14 @@ pub enum Bound {
     L2(f64),
     /// `20 log10((max x - min x) / sqrt(mean (x - y)^2)) >= psnr`, in decibels, over the whole array.
     Psnr(f64),
+    /// Limits on the errors of the moments of every velocity distribution in the array.
+    Moments(MomentLimits),
+    /// Density, momentum and energy of every velocity distribution stay as they are, but for rounding: within [`CONSERVED`].
+    ///
+    /// [`CONSERVED`]: super::CONSERVED
+    Conserve,
+    /// No value becomes negative that was not.
+    Positive,
     /// All of these at once.
     All(Vec<Bound>),
 }
@@ -44,7 +53,8 @@ impl Bound {
     /// Errors: `InvalidArgument` for negative or non-finite numbers, and for an empty list.
     pub fn validate(&self) -> Result<()> {
         let ok = match self {
-            Bound::Lossless | Bound::None => true,
+            Bound::Lossless | Bound::None | Bound::Conserve | Bound::Positive => true,
+            Bound::Moments(limits) => return limits.validate(),
             Bound::Abs(v) | Bound::Rel(v) | Bound::PwRel(v) | Bound::L2(v) => v.is_finite() && *v >= 0.0,
             Bound::AbsOrRel { abs, rel } => abs.is_finite() && *abs >= 0.0 && rel.is_finite() && *rel >= 0.0,
             Bound::Psnr(v) => v.is_finite(),
@@ -69,6 +79,9 @@ impl Bound {
         match self {
             Bound::Lossless => c.terms.push(Term::EXACT),
             Bound::None => {}
+            Bound::Moments(limits) => c.quantities.moments = c.quantities.moments.and(limits),
+            Bound::Conserve => c.quantities.conserve = true,
+            Bound::Positive => c.positive = true,
             Bound::Abs(abs) => c.terms.push(Term { abs: *abs, rel: 0.0 }),
             Bound::Rel(rel) => c.terms.push(Term { abs: product_down(*rel, stats.range_down()), rel: 0.0 }),
             Bound::PwRel(rel) => c.terms.push(Term { abs: 0.0, rel: *rel }),
@@ -79,6 +92,28 @@ impl Bound {
                 c.limit_square_sum(rmse * rmse * stats.count as f64 * (1.0 - 1e-12));
             }
             Bound::All(list) => list.iter().for_each(|b| b.resolve_into(stats, c)),
+        }
+    }
+    /// The same without what is asked of velocity distributions; lossless where nothing else is asked.
+    pub fn of_values(&self) -> Bound {
+        fn rest(bound: &Bound) -> Option<Bound> {
+            match bound {
+                Bound::Moments(_) | Bound::Conserve => None,
+                Bound::All(list) => {
+                    let list: Vec<Bound> = list.iter().filter_map(rest).collect();
+                    (!list.is_empty()).then_some(Bound::All(list))
+                }
+                other => Some(other.clone()),
+            }
+        }
+        rest(self).unwrap_or(Bound::Lossless)
+    }
+    /// Whether it is said that nothing is asked of single values.
+    pub fn asks_nothing(&self) -> bool {
+        match self {
+            Bound::None => true,
+            Bound::All(list) => list.iter().any(Bound::asks_nothing),
+            _ => false,
         }
     }
     /// Whether every bit is to be kept.
@@ -114,6 +149,9 @@ impl fmt::Display for Bound {
             Bound::AbsOrRel { abs, rel } => write!(f, "abs {abs:e} or pw_rel {rel:e}"),
             Bound::L2(v) => write!(f, "l2 {v:e}"),
             Bound::Psnr(v) => write!(f, "psnr {v}"),
+            Bound::Moments(limits) => write!(f, "moments {limits}"),
+            Bound::Conserve => f.write_str("conserve"),
+            Bound::Positive => f.write_str("positive"),
             Bound::All(list) => {
                 for (i, b) in list.iter().enumerate() {
                     write!(f, "{}{b}", if i > 0 { " and " } else { "" })?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::within;
+use super::quantities::Quantities;
 use super::stats::Stats;
 use crate::array::Element;
 
@@ -40,6 +41,12 @@ impl Term {
     }
 }
 
+/// Whether `y` is not negative, or `x` is too.
+#[inline(always)]
+fn stays_positive<T: Element>(x: T, y: T) -> bool {
+    y.to_f64() >= 0.0 || x.to_f64() < 0.0
+}
+
 /// A resolved bound: pointwise terms that must all hold, and a limit on the sum of squared errors of the whole array.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Criterion {
@@ -49,25 +56,34 @@ pub struct Criterion {
     /// The largest sum of squared errors over the valid values of the array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub square_sum: Option<f64>,
+    /// What was not negative may not become so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub positive: bool,
+    /// What is asked of velocity distributions.
+    #[serde(default, skip_serializing_if = "Quantities::is_empty")]
+    pub quantities: Quantities,
 }
 
 impl Criterion {
+    /// Nothing is asked.
+    pub const FREE: Criterion =
+        Criterion { terms: Vec::new(), square_sum: None, positive: false, quantities: Quantities::NONE };
     /// Every bit is kept.
     pub fn exact() -> Criterion {
-        Criterion { terms: vec![Term::EXACT], square_sum: None }
+        Criterion { terms: vec![Term::EXACT], ..Criterion::FREE }
     }
     /// Whether `y` may stand for `x`.
     #[inline(always)]
     pub fn allows<T: Element>(&self, x: T, y: T) -> bool {
-        self.terms.iter().all(|t| within(x, y, t))
+        (!self.positive || stays_positive(x, y)) && self.terms.iter().all(|t| within(x, y, t))
     }
     /// Whether every bit is to be kept.
     pub fn is_exact(&self) -> bool {
         self.terms.iter().any(Term::is_exact) || self.square_sum == Some(0.0)
     }
-    /// Whether nothing is asked.
-    pub fn is_free(&self) -> bool {
-        self.terms.is_empty() && self.square_sum.is_none()
+    /// Whether nothing is asked but terms that hold at each point.
+    pub fn is_pointwise(&self) -> bool {
+        !self.positive && self.quantities.is_empty()
     }
     /// One term that is sufficient for all pointwise terms; `None` when there are none.
     pub fn sufficient(&self, stats: &Stats) -> Option<Term> {

@@ -4,11 +4,13 @@ mod approach;
 mod ask;
 mod check;
 mod criterion;
+mod quantities;
 mod stats;
 
 pub(crate) use approach::Approach;
 pub use ask::Bound;
 pub use check::within;
 pub use criterion::{Criterion, Term};
+pub use quantities::{MomentLimits, Quantities, CONSERVED};
 pub(crate) use stats::survey;
 pub use stats::{psnr, Stats};

@@ -9,33 +9,31 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 1 | bits 0-1, how the rest is stored: 0 plain, 1 packed, 2 constant, 3 chain; bit 2: special values follow; bit 3: a correction follows; bit 4, with a chain: the bytes are in the order of levels, see `levels`; other bits 0 |
+//! | 1 | bits 0-1, how the rest is stored: 0 plain, 1 packed, 2 constant, 3 chain; bit 2: special values follow; with a chain also bit 3: a correction follows; bit 4: the bytes are in the order of levels, see `levels`; bit 5: negative values of the chain's decoding are replaced by 0; bit 6: a repair follows; bit 4 not with 5 or 6, other bits 0 |
 //! | n * size | plain: the values, little-endian, C order |
 //! | rest | packed: the plain bytes shuffled (byte 0 of every value, then byte 1, ...) as one Zstandard frame |
 //! | section | with bit 2: special values, see `specials` |
 //! | size | constant: the value of every other point, little-endian |
 //! | varint | chain: which of the array's chains |
-//! | section | chain with bit 3: the chain's encoding |
-//! | rest | chain with bit 3: the correction, see `correction`; chain without bit 3: the chain's encoding |
+//! | section | chain with bit 3 or 6: the chain's encoding; else it is the rest |
+//! | section | chain with bits 3 and 6: the correction, see `correction`; with bit 3 alone it is the rest |
+//! | rest | chain with bit 6: the repair, see `repair` |
 
 use std::borrow::Cow;
 
 use super::chain::BoundChain;
 use super::contract::{Block, Claim, Companions, Site};
+use super::moments::{self, Pair};
+use super::payload::{kind, Outcome, StageBytes, CHAIN, CLAMP, CONSTANT, CORRECTION, PACKED, PLAIN, REPAIR, SPECIALS};
+use super::repair::Repair;
 use super::{correction, holes, levels, specials};
-use crate::array::{DType, Element, Mask, ReadAt, Shape, Slice, SliceMut};
+use crate::array::{Element, Mask, Region, Shape, Slice, SliceMut};
 use crate::bits::{put_section, put_varint, ByteReader, Sum};
 use crate::bound::{Criterion, Term};
 use crate::dispatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::vdf::{Distributions, Place};
 
-const PLAIN: u8 = 0;
-const PACKED: u8 = 1;
-const CONSTANT: u8 = 2;
-pub(super) const CHAIN: u8 = 3;
-pub(super) const SPECIALS: u8 = 4;
-pub(super) const CORRECTION: u8 = 8;
-pub(super) const LEVELS: u8 = 16;
 const PACK_LEVEL: i32 = 1;
 
 /// A chain that may encode a block, by its place in the array's list.
@@ -62,46 +60,18 @@ pub struct Task<'a> {
     pub origin: &'a [usize],
     /// Arrays the chains asked for.
     pub companions: Companions<'a>,
+    /// Which values are which velocity distribution, where that is known.
+    pub distributions: Option<&'a Distributions>,
 }
 
-/// Bytes of a payload by stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StageBytes {
-    /// Map and values of special points.
-    pub specials: u64,
-    /// The chain's encoding, or the constant, or the plain or packed values.
-    pub values: u64,
-    /// The correction.
-    pub correction: u64,
-    /// Flags and lengths.
-    pub framing: u64,
-}
-
-impl StageBytes {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.specials + self.values + self.correction + self.framing
+impl Task<'_> {
+    /// The distributions of the array, and which values of a block of `shape` they are. Errors: `InvalidArgument` where there are none, or
+    /// some lie in the block partly.
+    fn places(&self, shape: &Shape) -> Result<(&Distributions, Vec<Place>)> {
+        let all =
+            self.distributions.ok_or_else(|| Error::invalid("expected velocity distributions, found another array"))?;
+        Ok((all, all.within(&Region::new(&all.shape(), self.origin, shape)?)?))
     }
-    /// Adds those of another payload.
-    pub fn add(&mut self, o: &StageBytes) {
-        self.specials += o.specials;
-        self.values += o.values;
-        self.correction += o.correction;
-        self.framing += o.framing;
-    }
-}
-
-/// How a block was stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The values themselves.
-    Plain,
-    /// The values, shuffled and packed.
-    Packed,
-    /// One value for all points that are not special.
-    Constant,
-    /// By the chain with this index.
-    Chain(usize),
 }
 
 /// What became of a block.
@@ -223,7 +193,7 @@ fn encode_typed<T: Element>(
     best.ok_or_else(|| Error::invalid("expected a chain that can encode the block, found none"))
 }
 
-/// One chain's payload.
+/// One chain's payload. Where the quantities of interest cannot be had with the tolerance, smaller ones are tried.
 #[allow(clippy::too_many_arguments)]
 fn with_chain<T: Element>(
     x: &[T],
@@ -235,13 +205,43 @@ fn with_chain<T: Element>(
     base: &BlockReport,
     out: &mut Vec<u8>,
 ) -> Result<BlockReport> {
+    let more: &[f64] =
+        if task.criterion.quantities.is_empty() || task.hint.is_free() { &[] } else { &[0.3, 0.03, 1e-3] };
+    let once = |scale: f64, out: &mut Vec<u8>| once(x, block, candidate, task, scale, flag, head, base, out);
+    let start = out.len();
+    let mut done = once(1.0, out);
+    for scale in more {
+        if !done.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidArgument) {
+            break;
+        }
+        out.truncate(start);
+        done = once(*scale, out);
+    }
+    done
+}
+
+/// One chain's payload, with its tolerance scaled.
+#[allow(clippy::too_many_arguments)]
+fn once<T: Element>(
+    x: &[T],
+    block: &Block<'_>,
+    candidate: &Candidate<'_>,
+    task: &Task<'_>,
+    scale: f64,
+    mut flag: u8,
+    head: &[u8],
+    base: &BlockReport,
+    out: &mut Vec<u8>,
+) -> Result<BlockReport> {
     let mut bytes = Vec::new();
-    let claim = candidate.chain.encode(block, &task.hint, &mut bytes)?;
+    let hint = if scale == 1.0 { task.hint } else { Term { abs: task.hint.abs * scale, rel: task.hint.rel * scale } };
+    let claim = candidate.chain.encode(block, &hint, &mut bytes)?;
     let mut report = BlockReport { outcome: Outcome::Chain(candidate.index), ..*base };
-    let mut fix = Vec::new();
+    let (mut fix, mut repair) = (Vec::new(), Vec::new());
     // The claim is about the hint; it settles the bound only where the hint implies every term of it.
     let implied = task.criterion.terms.iter().all(|t| t.abs >= task.hint.abs && t.rel >= task.hint.rel);
-    if claim == Claim::Bounded && implied && !task.measure && !task.hint.is_free() {
+    let settled = implied && task.criterion.is_pointwise() && !task.hint.is_free();
+    if claim == Claim::Bounded && settled && !task.measure {
         report.measured = false;
         report.max_error = task.hint.abs;
     } else {
@@ -257,16 +257,29 @@ fn with_chain<T: Element>(
         };
         let mask = block.site.mask;
         let masked = |i: usize| mask.is_some_and(|m| m.is_masked(i));
-        let pairs = || x.iter().zip(&y).enumerate().filter(|(i, _)| !masked(*i)).map(|(_, p)| p);
-        report.corrected = if task.criterion.terms.is_empty() {
-            pairs().filter(|(_, y)| !y.is_finite()).count() as u64
-        } else {
-            pairs().filter(|(&x, &y)| !task.criterion.allows(x, y)).count() as u64
+        let free;
+        let criterion = match task.criterion.terms.is_empty() {
+            true => {
+                free = Criterion { terms: vec![Term::FREE], ..task.criterion.clone() };
+                &free
+            }
+            false => task.criterion,
         };
+        if criterion.positive && clamping_pays(x, &y, mask, criterion) {
+            clamp(&mut y);
+            flag |= CLAMP;
+        }
+        let pairs = || x.iter().zip(&y).enumerate().filter(|(i, _)| !masked(*i)).map(|(_, p)| p);
+        report.corrected = pairs().filter(|(&x, &y)| !criterion.allows(x, y)).count() as u64;
         if report.corrected > 0 {
-            let free = Criterion { terms: vec![Term::FREE], square_sum: None };
-            let criterion = if task.criterion.terms.is_empty() { &free } else { task.criterion };
             correction::encode(x, &mut y, &block.shape, mask, criterion, &task.hint, &mut fix);
+        }
+        if !criterion.quantities.is_empty() {
+            let (all, places) = task.places(&block.shape)?;
+            let pair = Pair { x, y: &mut y, mask, criterion, hint: task.hint };
+            if let Some(r) = moments::repair(pair, all, &places)? {
+                repair = r.to_bytes();
+            }
         }
         let mut squares = Sum::default();
         for (i, (&x, &y)) in x.iter().zip(&y).enumerate() {
@@ -279,19 +292,37 @@ fn with_chain<T: Element>(
         report.square_error = squares.value();
     }
     let start = out.len();
-    out.push(CHAIN | flag | if fix.is_empty() { 0 } else { CORRECTION });
+    let present = |part: &[u8], bit| if part.is_empty() { 0 } else { bit };
+    out.push(CHAIN | flag | present(&fix, CORRECTION) | present(&repair, REPAIR));
     out.extend_from_slice(head);
     put_varint(out, candidate.index as u64);
-    if fix.is_empty() {
-        out.extend_from_slice(&bytes);
-    } else {
-        put_section(out, &bytes);
-        out.extend_from_slice(&fix);
+    let parts = [&bytes, &fix, &repair];
+    let last = parts.iter().rposition(|p| !p.is_empty()).unwrap_or(0);
+    for (k, part) in parts.into_iter().enumerate() {
+        match k == last {
+            true => out.extend_from_slice(part),
+            false if k < last && (k == 0 || !part.is_empty()) => put_section(out, part),
+            false => {}
+        }
     }
     report.stages.values = bytes.len() as u64;
-    report.stages.correction = fix.len() as u64;
-    report.stages.framing = (out.len() - start - head.len() - bytes.len() - fix.len()) as u64;
+    report.stages.correction = (fix.len() + repair.len()) as u64;
+    let rest = bytes.len() + fix.len() + repair.len();
+    report.stages.framing = (out.len() - start - head.len() - rest) as u64;
     Ok(report)
+}
+
+/// Whether more values became negative than would be lost if none did.
+fn clamping_pays<T: Element>(x: &[T], y: &[T], mask: Option<&Mask>, criterion: &Criterion) -> bool {
+    let valid = |(i, pair): (usize, (T, T))| (!mask.is_some_and(|m| m.is_masked(i))).then_some(pair);
+    let pairs = x.iter().copied().zip(y.iter().copied()).enumerate().filter_map(valid);
+    let gain = |(x, _): (T, T)| if x.to_f64() < 0.0 { -i64::from(!criterion.allows(x, T::default())) } else { 1 };
+    pairs.filter(|(_, y)| y.to_f64() < 0.0).map(gain).sum::<i64>() > 0
+}
+
+/// Replaces what is below 0 by 0.
+fn clamp<T: Element>(y: &mut [T]) {
+    y.iter_mut().filter(|v| v.to_f64() < 0.0).for_each(|v| *v = T::default());
 }
 
 /// `|x - y|`; integers as integers.
@@ -330,77 +361,6 @@ fn stored<T: Element>(x: &[T]) -> Result<(Outcome, Vec<u8>)> {
         return Ok((Outcome::Packed, packed));
     }
     Ok((Outcome::Plain, plain))
-}
-
-/// How the rest is stored, from flags that were checked. Errors: `Corrupt`.
-pub(super) fn kind(flags: u8) -> Result<u8> {
-    let how = flags & 3;
-    let allowed = match how {
-        CHAIN => SPECIALS | CORRECTION | LEVELS,
-        CONSTANT => SPECIALS,
-        _ => 0,
-    };
-    if flags & !(3 | allowed) != 0 {
-        return Err(Error::corrupt(format!("expected the flags of a block, found {flags:#04x}")));
-    }
-    Ok(how)
-}
-
-/// How a block was stored and the bytes of its stages, from the flags and lengths of its payload alone: nothing is decoded
-/// and hardly anything read. Errors: `Corrupt`, `Truncated`, those of `payload`.
-pub fn inspect_payload(payload: &dyn ReadAt, dtype: DType) -> Result<(Outcome, StageBytes)> {
-    // With levels the payload is that without, behind a table and among checksums.
-    let table = levels::read_table(payload)?;
-    let (begin, sums) = table.map_or((1, 0), |t| t.framing());
-    let total = payload.size()?.saturating_sub(sums as u64);
-    // The longest varint takes ten bytes.
-    let mut head = [0; 10];
-    let mut varint = |at: u64| -> Result<(u64, u64)> {
-        let n = total.saturating_sub(at).min(head.len() as u64) as usize;
-        let part = head.get_mut(..n).unwrap_or_default();
-        payload.read_at(at, part)?;
-        let mut r = ByteReader::new(part);
-        let value = r.varint()?;
-        Ok((value, at + (n - r.remaining()) as u64))
-    };
-    let rest = |at: u64| {
-        total.checked_sub(at).ok_or_else(|| Error::truncated(format!("expected {at} bytes of payload, found {total}")))
-    };
-    let past = |at: u64, n: u64| at.checked_add(n).ok_or_else(|| Error::corrupt("expected lengths below 2^64"));
-    let mut flags = [0];
-    payload.read_at(0, &mut flags)?;
-    let [flags] = flags;
-    let how = kind(flags)?;
-    let mut stages = StageBytes { framing: (begin + sums) as u64, ..StageBytes::default() };
-    if how == PLAIN || how == PACKED {
-        stages.values = rest(1)?;
-        return Ok((if how == PLAIN { Outcome::Plain } else { Outcome::Packed }, stages));
-    }
-    let mut at = begin as u64;
-    if flags & SPECIALS != 0 {
-        let (n, start) = varint(at)?;
-        let end = past(start, n)?;
-        stages.specials = end - at;
-        at = end;
-    }
-    if how == CONSTANT {
-        stages.values = dtype.size() as u64;
-        if rest(at)? != stages.values {
-            return Err(Error::corrupt(format!("expected one value of type {dtype}, found {} bytes", rest(at)?)));
-        }
-        return Ok((Outcome::Constant, stages));
-    }
-    let (index, mut start) = varint(at)?;
-    if flags & CORRECTION == 0 {
-        stages.values = rest(start)?;
-    } else {
-        (stages.values, start) = varint(start)?;
-        stages.correction = rest(past(start, stages.values)?)?;
-    }
-    stages.framing += start - at;
-    let index =
-        usize::try_from(index).map_err(|_| Error::corrupt(format!("expected a chain, found number {index}")))?;
-    Ok((Outcome::Chain(index), stages))
 }
 
 /// Fills `out` from a payload. `chains` are the array's, bound to blocks of this type and shape; `hint` is the
@@ -462,11 +422,19 @@ fn decode_typed<T: Element>(
         let index = r.count(chains.len().saturating_sub(1))?;
         let chain = chains.get(index).ok_or_else(|| Error::corrupt(format!("expected chain {index} of the array")))?;
         let site = Site { mask: special.as_ref().map(|s| &s.mask), origin: task.origin, companions: task.companions };
-        if flags & CORRECTION == 0 {
-            chain.decode(r.rest(), &site, T::wrap_mut(out))?;
-        } else {
-            chain.decode(r.section()?, &site, T::wrap_mut(out))?;
-            correction::decode(r.rest(), out, shape, &task.hint)?;
+        let mut part = |is_last: bool| if is_last { Ok(r.rest()) } else { r.section() };
+        let follows = flags & (CORRECTION | REPAIR);
+        let encoding = part(follows == 0)?;
+        chain.decode(encoding, &site, T::wrap_mut(out))?;
+        if flags & CLAMP != 0 {
+            clamp(out);
+        }
+        if flags & CORRECTION != 0 {
+            correction::decode(part(flags & REPAIR == 0)?, out, shape, &task.hint)?;
+        }
+        if flags & REPAIR != 0 {
+            let (all, places) = task.places(shape).map_err(|e| Error::corrupt(e.message()))?;
+            Repair::from_bytes(part(true)?, out.len(), places.len())?.apply(out, all, &places);
         }
     }
     if let Some(s) = special {
@@ -477,8 +445,9 @@ fn decode_typed<T: Element>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::payload::inspect_payload;
     use super::*;
-    use crate::array::View;
+    use crate::array::{DType, View};
     use crate::bound::Bound;
     use crate::codec::{Chain, Spec};
     use crate::container::Plan;
@@ -515,6 +484,7 @@ mod tests {
                     measure: true,
                     origin: &origin,
                     companions: &[],
+                    distributions: None,
                 };
                 for c in [&candidates[..], &[]] {
                     let mut payload = Vec::new();

@@ -212,7 +212,7 @@ mod tests {
 
     fn check<T: Element>(x: &[T], y: &[T], term: Term) -> usize {
         let shape = Shape::new(&[x.len()]).unwrap();
-        let criterion = Criterion { terms: vec![term], square_sum: None };
+        let criterion = Criterion { terms: vec![term], ..Criterion::FREE };
         let (mut corrected, mut bytes) = (y.to_vec(), Vec::new());
         encode(x, &mut corrected, &shape, None, &criterion, &term, &mut bytes);
         let mut decoded = y.to_vec();

@@ -20,9 +20,10 @@
 
 use std::borrow::Cow;
 
-use super::bounded::{kind, Task, CHAIN, CORRECTION, LEVELS, SPECIALS};
+use super::bounded::Task;
 use super::chain::BoundChain;
 use super::contract::Site;
+use super::payload::{kind, CHAIN, CLAMP, CORRECTION, LEVELS, REPAIR, SPECIALS};
 use super::specials::Specials;
 use crate::array::{Buffer, DType, Element, ReadAt, Shape, SliceMut};
 use crate::bits::{crc32c, put_varint, ByteReader};
@@ -178,7 +179,7 @@ fn order_typed<T: Element>(
     task: &Task<'_>,
 ) -> Result<Option<Vec<u8>>> {
     let (&flags, body) = payload.split_first().ok_or_else(|| Error::truncated("expected a payload, found no bytes"))?;
-    if kind(flags)? != CHAIN || flags & LEVELS != 0 {
+    if kind(flags)? != CHAIN || flags & (LEVELS | CLAMP | REPAIR) != 0 {
         return Ok(None);
     }
     let parts = Parts::read::<T>(flags, body, shape, chains, task)?;
@@ -293,11 +294,11 @@ mod tests {
     use crate::codec::{decode_block, encode_block, inspect_payload, Candidate, Chain, Spec};
     use crate::error::ErrorKind;
 
-    const CRITERION: &Criterion = &Criterion { terms: Vec::new(), square_sum: None };
+    const CRITERION: &Criterion = &Criterion::FREE;
 
     fn task(criterion: &Criterion) -> Task<'_> {
         let hint = Term { abs: 0.02, rel: 0.0 };
-        Task { criterion, hint, fill: None, measure: false, origin: &[0, 0], companions: &[] }
+        Task { criterion, hint, fill: None, measure: false, origin: &[0, 0], companions: &[], distributions: None }
     }
 
     #[test]
@@ -311,7 +312,7 @@ mod tests {
         for text in ["interp", "dwt", "dwt:coder=classes", "log+interp"] {
             let chain = Chain::parse(text).unwrap();
             let chains = [chain.bind(&[], &spec).unwrap()];
-            let criterion = Criterion { terms: vec![task(CRITERION).hint], square_sum: None };
+            let criterion = Criterion { terms: vec![task(CRITERION).hint], ..Criterion::FREE };
             let task = task(&criterion);
             let mut payload = Vec::new();
             let candidates = [Candidate { index: 0, chain: &chains[0] }];

@@ -10,15 +10,16 @@ mod kernel;
 mod levels;
 mod limits;
 mod model;
+mod moments;
+mod payload;
 pub mod registry;
+mod repair;
 mod specials;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use bounded::difference;
-pub use bounded::{
-    decode_block, encode_block, inspect_payload, try_block, BlockReport, Candidate, Outcome, StageBytes, Task,
-};
+pub use bounded::{decode_block, encode_block, try_block, BlockReport, Candidate, Task};
 pub use chain::{split, BoundChain, Chain};
 pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Levels, Site, Spec,
@@ -28,3 +29,4 @@ pub use kernel::{round, Kernel, KernelBlocks};
 pub use levels::{decode_level, has_levels, inspect_levels, order_by_level, Table, TABLE_BYTES};
 pub use limits::Limits;
 pub use model::{Model, ModelCodec};
+pub use payload::{inspect_payload, Outcome, StageBytes};

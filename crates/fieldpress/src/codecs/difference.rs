@@ -204,6 +204,7 @@ mod tests {
 
     fn options<'a>(plan: &'a Plan, chain: &str, companions: Vec<(String, String)>) -> ArrayOptions<'a> {
         ArrayOptions {
+            velocities: None,
             plan,
             chains: vec![Chain::parse(chain).unwrap()],
             block: Some(vec![16, 50]),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::array::{DType, Grid, Shape};
 use crate::bound::{Bound, Criterion, Term};
 use crate::error::{Error, Result};
+use crate::vdf::Velocities;
 
 pub use super::format::FORMAT_VERSION;
 
@@ -70,6 +71,12 @@ pub struct ArrayHeader {
     pub shape: Vec<usize>,
     /// The extents of inner blocks.
     pub block: Vec<usize>,
+    /// The extents of the blocks along the first axis, where they are not all alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<usize>,
+    /// How its values are velocity distributions, where something is asked of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub velocities: Option<Velocities>,
     /// The chains its blocks choose from, as [`Chain::to_json`](crate::codec::Chain::to_json) writes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chains: Vec<Value>,
@@ -117,7 +124,10 @@ impl ArrayHeader {
     pub fn grid(&self) -> Result<Grid> {
         let corrupt = |e: Error| Error::corrupt(format!("array {:?}: {}", self.name, e.message()));
         let shape = Shape::new(&self.shape).map_err(corrupt)?;
-        Grid::new(shape, &self.block).map_err(corrupt)
+        match self.cuts.is_empty() {
+            true => Grid::new(shape, &self.block).map_err(corrupt),
+            false => Grid::with_cuts(shape, &self.block, &self.cuts).map_err(corrupt),
+        }
     }
     /// Bytes of the decoded array; saturates.
     pub fn raw_bytes(&self) -> u64 {

@@ -32,6 +32,10 @@ pub const FORMAT_VERSION: (u16, u16) = (1, 0);
 
 /// What the directory requires of its reader where the payload of any block is in the order of levels.
 pub(super) const LEVELS: &str = "levels";
+/// The same where blocks have other extents along the first axis than the array's header says.
+pub(super) const CUTS: &str = "cuts";
+/// The same where payloads may hold repairs, or negative values to be replaced.
+pub(super) const REPAIRS: &str = "repairs";
 
 const DICTIONARY: &[u8] = include_bytes!("dictionary.txt");
 const LEVEL: i32 = 19;

@@ -30,7 +30,8 @@ impl Plan {
         let sufficient = criterion.sufficient(&stats);
         let hint = match (criterion.is_exact(), criterion.square_sum, sufficient) {
             (true, _, _) => Term::EXACT,
-            (_, None, s) => s.unwrap_or(Term::FREE),
+            (_, None, Some(s)) => s,
+            (_, None, None) => aim(bound, &criterion, &stats),
             (_, Some(limit), s) => {
                 // Errors spread evenly over [-t, t] have a mean square of t^2 / 3.
                 let rmse = (limit / stats.count.max(1) as f64).sqrt();
@@ -42,6 +43,10 @@ impl Plan {
             }
         };
         Ok(Plan { bound: bound.clone(), criterion, hint, stats })
+    }
+    /// Whether methods go by their parameters alone.
+    pub fn is_free(&self) -> bool {
+        self.hint.is_free() && self.criterion.terms.is_empty() && self.criterion.square_sum.is_none()
     }
     /// The hint for a limit on the whole array, times `scale`; no term of the criterion is exceeded.
     pub fn scaled(&self, scale: f64) -> Term {
@@ -61,3 +66,18 @@ impl Plan {
         }
     }
 }
+
+/// What to aim at where nothing is asked of single values: with limits on moments, values of about that precision.
+fn aim(bound: &Bound, criterion: &Criterion, stats: &Stats) -> Term {
+    let free = criterion.quantities.is_empty() || bound.asks_nothing();
+    let share = (AIM * criterion.quantities.moments.strictest().unwrap_or(1.0)).clamp(1e-7, 1e-2);
+    let abs = share * stats.max.abs().max(stats.min.abs());
+    match !free && abs.is_finite() && abs > 0.0 {
+        true => Term { abs, rel: 0.0 },
+        false => Term::FREE,
+    }
+}
+
+/// Errors of values cancel in moments, and a repair restores these: about so many times a limit on moments is the error of values, relative to the
+/// largest, that is worth trying.
+const AIM: f64 = 10.0;

@@ -13,9 +13,10 @@ use crate::array::{Array, Buffer, Grid, ReadAt, Region, Sink};
 use crate::bits::{crc32c, ByteReader};
 use crate::codec::{decode_block, Chain, Limits, Task};
 use crate::error::{Error, Result};
+use crate::vdf::Distributions;
 
 /// Features of archives this reader knows.
-const KNOWN: &[&str] = &[format::LEVELS];
+const KNOWN: &[&str] = &[format::LEVELS, format::CUTS, format::REPAIRS];
 
 /// Where a block lies.
 #[derive(Clone, Debug, PartialEq)]
@@ -321,7 +322,9 @@ impl Archive {
         });
         let companions = companions.collect::<Result<Vec<_>>>()?;
         drop(cache);
+        let distributions = header.velocities.as_ref().map(|v| v.of(&grid.shape(), &companions)).transpose();
         Ok(Decoder {
+            distributions: distributions.map_err(not_the_caller)?,
             header: header.clone(),
             grid: grid.clone(),
             fill: header.fill_bits()?,
@@ -341,6 +344,7 @@ pub(super) struct Decoder {
     chains: Vec<Chain>,
     shared: Vec<Vec<u8>>,
     companions: Vec<(String, Arc<Array>)>,
+    distributions: Option<Distributions>,
     pub(super) blocks: Vec<(u64, u64)>,
 }
 
@@ -354,6 +358,7 @@ impl Decoder {
             measure: false,
             origin,
             companions: &self.companions,
+            distributions: self.distributions.as_ref(),
         }
     }
     pub(super) fn block(&self, archive: &Archive, kinds: &Kinds<'_>, index: usize) -> Result<Buffer> {

@@ -19,6 +19,7 @@ use crate::codec::{
     StageBytes, Task,
 };
 use crate::error::{Error, Result};
+use crate::vdf::{Distributions, Velocities};
 
 /// How an array is to be stored.
 pub struct ArrayOptions<'a> {
@@ -37,7 +38,9 @@ pub struct ArrayOptions<'a> {
     pub role: Role,
     /// Kept in the directory.
     pub attributes: Map<String, Value>,
-    /// Names of companions as the chains use them, paired with their names in this archive.
+    /// How its values are velocity distributions, if they are: then something can be asked of their moments, and blocks hold whole ones.
+    pub velocities: Option<Velocities>,
+    /// Names of companions as the chains and `velocities` use them, paired with their names in this archive.
     pub companions: Vec<(String, String)>,
     /// Keep the decoded array for arrays that name it as a companion.
     pub keep: bool,
@@ -156,16 +159,15 @@ impl<W: Write> ArchiveWriter<W> {
             return Err(Error::invalid(format!("expected a new array name, found {name:?} again")));
         }
         let (dtype, shape) = (source.dtype(), source.shape());
-        let block = match &options.block {
-            Some(b) => Shape::new(b)?,
-            None => Grid::default_block(&shape),
-        };
-        let grid = Grid::new(shape, &block)?;
-        // What no reader would take is not written.
-        let batch = Limits::DEFAULT.blocks(grid.block().len()).map_err(|e| Error::invalid(e.message()))?;
         let companions = self.companions(&options.companions)?;
         let plan = options.plan;
-        if let Some(id) = options.chains.iter().find_map(Chain::needs_bound).filter(|_| plan.criterion.is_free()) {
+        let wanted = !plan.criterion.quantities.is_empty();
+        let distributions = distributions(&options, dtype, &shape, &companions)?;
+        let (grid, cuts) = cut(&options, &shape, distributions.as_ref())?;
+        let block = grid.block();
+        // What no reader would take is not written.
+        let batch = Limits::DEFAULT.blocks(block.len()).map_err(|e| Error::invalid(e.message()))?;
+        if let Some(id) = options.chains.iter().find_map(Chain::needs_bound).filter(|_| plan.is_free()) {
             return Err(Error::invalid(format!(
                 "expected a bound for {id}, found none: only its error says how good it is"
             )));
@@ -178,7 +180,9 @@ impl<W: Write> ArchiveWriter<W> {
         }
         let mut lengths: Vec<u64> = shared.iter().map(|s| s.len() as u64).collect();
 
-        let run = Run { source, grid: &grid, kinds: &kinds, companions: &companions, plan, options: &options };
+        let distributions = distributions.as_ref().filter(|_| wanted);
+        let run =
+            Run { source, grid: &grid, kinds: &kinds, companions: &companions, distributions, plan, options: &options };
         let mut totals = Totals::default();
         let mut kept = if options.keep { Some(Array::zeros(dtype, shape)?) } else { None };
         let hint = if let Some(limit) = plan.criterion.square_sum.filter(|_| !plan.criterion.is_exact()) {
@@ -217,6 +221,8 @@ impl<W: Write> ArchiveWriter<W> {
             dtype,
             shape: shape.to_vec(),
             block: block.to_vec(),
+            cuts,
+            velocities: options.velocities.clone().filter(|_| wanted),
             chains: options.chains.iter().map(Chain::to_json).collect(),
             bound: plan.bound.clone(),
             criterion: plan.criterion.clone(),
@@ -228,9 +234,9 @@ impl<W: Write> ArchiveWriter<W> {
             at,
         };
         let index_start = self.index.len();
-        if totals.levels && !self.directory.requires.iter().any(|r| r == format::LEVELS) {
-            self.directory.requires.push(format::LEVELS.into());
-        }
+        self.require(totals.levels, format::LEVELS);
+        self.require(!header.cuts.is_empty(), format::CUTS);
+        self.require(wanted || plan.criterion.positive, format::REPAIRS);
         lengths.iter().for_each(|&n| put_varint(&mut self.index, n));
         if let Some(k) = kept {
             self.kept.push((name.into(), Arc::new(k)));
@@ -261,6 +267,12 @@ impl<W: Write> ArchiveWriter<W> {
             seconds: started.elapsed().as_secs_f64(),
         })
     }
+    /// Marks the archive as one that only readers who know `feature` can read.
+    fn require(&mut self, needed: bool, feature: &str) {
+        if needed && !self.directory.requires.iter().any(|r| r == feature) {
+            self.directory.requires.push(feature.into());
+        }
+    }
     fn companions(&self, names: &[(String, String)]) -> Result<Vec<(String, Arc<Array>)>> {
         let find = |(used, stored): &(String, String)| {
             let found = self.kept.iter().find(|(n, _)| n == stored);
@@ -288,6 +300,58 @@ impl<W: Write> ArchiveWriter<W> {
         self.out.flush()?;
         Ok(self.out)
     }
+}
+
+/// Blocks of sparse velocity distributions hold whole ones, of together at least so many values where there are enough.
+const WHOLE: usize = 1 << 19;
+
+/// The distributions of an array that is said to hold any. Errors: `InvalidArgument` where something is asked of distributions and there are none.
+fn distributions(
+    options: &ArrayOptions<'_>,
+    dtype: DType,
+    shape: &Shape,
+    companions: &[(String, Arc<Array>)],
+) -> Result<Option<Distributions>> {
+    let wanted = !options.plan.criterion.quantities.is_empty();
+    match &options.velocities {
+        Some(v) if wanted && dtype.is_float() => v.of(shape, companions).map(Some),
+        // Without anything to ask, one block is as good as another.
+        Some(v) if !wanted => Ok(v.of(shape, companions).ok()),
+        _ if wanted => Err(Error::invalid(format!(
+            "expected velocity distributions to keep the moments of, [..., vz, vy, vx] of type f32 or f64, found {dtype} {shape}"
+        ))),
+        _ => Ok(None),
+    }
+}
+
+/// The blocks of an array, and their extents along the first axis where these are irregular. Errors: `InvalidArgument`.
+fn cut(options: &ArrayOptions<'_>, shape: &Shape, distributions: Option<&Distributions>) -> Result<(Grid, Vec<usize>)> {
+    let mut block = match &options.block {
+        Some(b) => Shape::new(b)?.to_vec(),
+        None => Grid::default_block(shape).to_vec(),
+    };
+    let inner: usize = shape.iter().skip(1).product();
+    let least = options.block.as_ref().and_then(|b| b.first()).map_or(WHOLE, |b| b.saturating_mul(inner));
+    if let Some(lengths) = distributions.and_then(|d| d.cuts(least)).filter(|l| l.len() > 1) {
+        block.iter_mut().zip(shape.iter()).for_each(|(b, d)| *b = *d);
+        return Ok((Grid::with_cuts(*shape, &block, &lengths)?, lengths));
+    }
+    if distributions.is_some() && !options.plan.criterion.quantities.is_empty() {
+        // Whole distributions, or all of them.
+        let from = if distributions.is_some_and(|d| d.cuts(1).is_some()) { 0 } else { shape.rank().saturating_sub(3) };
+        if options.block.is_some() && block.get(from..) != shape.get(from..) {
+            return Err(Error::invalid(format!(
+                "expected blocks of whole velocity distributions of {shape}, found {block:?}"
+            )));
+        }
+        block.iter_mut().zip(shape.iter()).skip(from).for_each(|(b, d)| *b = (*d).max(1));
+        let mut room = (1usize << 21) / block.iter().skip(from).product::<usize>().max(1);
+        for b in block.iter_mut().take(from).rev().filter(|_| options.block.is_none()) {
+            *b = (*b).min(room.max(1));
+            room /= *b;
+        }
+    }
+    Ok((Grid::new(*shape, &block)?, Vec::new()))
 }
 
 /// The chains, bound to each block shape that occurs.
@@ -350,6 +414,7 @@ struct Run<'a> {
     grid: &'a Grid,
     kinds: &'a Kinds<'a>,
     companions: &'a [(String, Arc<Array>)],
+    distributions: Option<&'a Distributions>,
     plan: &'a Plan,
     options: &'a ArrayOptions<'a>,
 }
@@ -363,6 +428,7 @@ impl Run<'_> {
             measure,
             origin: region.origin(),
             companions: self.companions,
+            distributions: self.distributions,
         }
     }
     fn pass(

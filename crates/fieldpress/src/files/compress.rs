@@ -11,6 +11,7 @@ use crate::container::{ArchiveWriter, ArrayOptions, ArrayReport, FileHeader, Pla
 use crate::error::{Error, Result};
 use crate::facade::{Choice, Options};
 use crate::io::{self, FileArray, OpenOptions};
+use crate::vdf::Velocities;
 
 /// Arrays below this many bytes are stored without a chain when they are lossless: naming one would cost more than it saves.
 const TINY: usize = 256;
@@ -21,7 +22,7 @@ pub struct FileOptions {
     /// For the arrays that may be lossy. The block is used for arrays of its rank, others take the default.
     pub lossy: Options,
     /// Which arrays may be lossy: those whose name, in the file or in the archive, fits one of the patterns. Empty: the
-    /// floating-point arrays that are fields. All others are stored losslessly.
+    /// floating-point arrays that are fields, and in a file with velocity distributions these alone. All others are stored losslessly.
     pub arrays: Vec<Glob>,
     /// What is known of files that do not describe themselves.
     pub open: OpenOptions,
@@ -32,9 +33,10 @@ impl FileOptions {
     pub fn new(bound: Bound) -> FileOptions {
         FileOptions { lossy: Options::new(bound), arrays: Vec::new(), open: OpenOptions::default() }
     }
-    fn selects(&self, array: &FileArray, prefix: &str) -> bool {
+    fn selects(&self, array: &FileArray, prefix: &str, has_velocities: bool) -> bool {
         if self.arrays.is_empty() {
-            return array.role == Role::Field && array.source.dtype().is_float();
+            let of_interest = !has_velocities || array.velocities.is_some();
+            return array.role == Role::Field && array.source.dtype().is_float() && of_interest;
         }
         let full = format!("{prefix}{}", array.name);
         self.arrays.iter().any(|g| g.matches(&array.name) || g.matches(&full))
@@ -65,6 +67,8 @@ struct Job {
     prefix: String,
     array: FileArray,
     lossy: bool,
+    /// Whether the file knows which of its arrays are velocity distributions, and this is none.
+    apart: bool,
     companions: Vec<(String, String)>,
     keep: bool,
 }
@@ -102,10 +106,12 @@ pub fn compress_files(
             template: dataset.template,
             verbatim,
         });
+        let tells = dataset.arrays.iter().any(|a| a.velocities.is_some());
         jobs.extend(dataset.arrays.into_iter().map(|array| Job {
             name: format!("{prefix}{}", array.name),
             prefix: prefix.clone(),
-            lossy: options.selects(&array, &prefix),
+            lossy: options.selects(&array, &prefix, tells),
+            apart: tells && array.velocities.is_none(),
             array,
             companions: Vec::new(),
             keep: false,
@@ -138,7 +144,8 @@ fn put<W: Write>(
     if let Some(w) = watch {
         w(Event::Array { name: &job.name, bytes: bytes as u64 });
     }
-    let plan = Plan::new(source, &options.bound, options.fill, options.detect_fill)?;
+    let bound = if job.apart { options.bound.of_values() } else { options.bound.clone() };
+    let plan = Plan::new(source, &bound, options.fill, options.detect_fill)?;
     let chains = match bytes < TINY && !job.lossy {
         true => Vec::new(),
         false => options.choice.chains(source, &plan, options.progressive)?,
@@ -151,6 +158,7 @@ fn put<W: Write>(
     let settings = ArrayOptions {
         plan: &plan,
         chains,
+        velocities: job.array.velocities.clone().filter(|_| job.lossy).or_else(|| options.velocities(&plan)),
         block: options.block.clone().filter(|b| b.len() == shape.rank()),
         measure: options.measure,
         progressive: options.progressive,
@@ -191,18 +199,19 @@ fn check_block(options: &FileOptions, jobs: &[Job]) -> Result<()> {
 
 /// Fills in which arrays the chains need, marks those as kept, and returns the order to store in.
 fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<Vec<usize>> {
-    let Choice::Chains(chains) = &options.lossy.choice else { return Ok((0..jobs.len()).collect()) };
-    let mut used: Vec<String> = chains.iter().flat_map(|c| c.companions()).collect();
-    used.sort_unstable();
-    used.dedup();
-    if used.is_empty() {
-        return Ok((0..jobs.len()).collect());
-    }
+    let of_chains: Vec<String> = match &options.lossy.choice {
+        Choice::Chains(chains) => chains.iter().flat_map(|c| c.companions()).collect(),
+        _ => Vec::new(),
+    };
     let places: HashMap<String, usize> = jobs.iter().enumerate().map(|(i, j)| (j.name.clone(), i)).collect();
     let mut needs: Vec<Vec<usize>> = Vec::with_capacity(jobs.len());
     for job in jobs.iter_mut() {
         let mut of = Vec::new();
-        for name in used.iter().filter(|_| job.lossy) {
+        let told = job.array.velocities.iter().flat_map(Velocities::companions).map(String::from);
+        let mut used: Vec<String> = of_chains.iter().cloned().chain(told).filter(|_| job.lossy).collect();
+        used.sort_unstable();
+        used.dedup();
+        for name in &used {
             let own = format!("{}{name}", job.prefix);
             let found = places.get_key_value(&own).or_else(|| places.get_key_value(name));
             let (stored, &place) = found.ok_or_else(|| {

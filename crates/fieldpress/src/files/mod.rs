@@ -5,6 +5,7 @@
 //! [`export_array`] and [`export_npz`] take arrays out on their own.
 
 mod compress;
+mod distributions;
 mod export;
 mod glob;
 mod input;
@@ -14,6 +15,7 @@ mod tally;
 mod verify;
 
 pub use compress::{compress_files, FileOptions, FilesReport};
+pub use distributions::MomentTally;
 pub use export::{export_array, export_npz, ArrayFormat, Selection};
 pub use glob::Glob;
 pub use input::{Event, Input, Watch};

@@ -107,7 +107,7 @@ mod tests {
     use crate::bound::Term;
 
     fn abs(t: f64) -> Criterion {
-        Criterion { terms: vec![Term { abs: t, rel: 0.0 }], square_sum: None }
+        Criterion { terms: vec![Term { abs: t, rel: 0.0 }], ..Criterion::FREE }
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
+use super::distributions::MomentTally;
 use super::input::{Event, Input, Watch};
 use super::restore::{file_header, restore_file};
 use super::tally::{compare_values, Tally};
-use crate::array::{ReadAt, Region, Sink, Slice, Source};
+use crate::array::{Array, ReadAt, Region, Sink, Slice, Source};
 use crate::bound::{Bound, Criterion, Stats};
 use crate::container::{Archive, ArrayHeader, FileHeader};
 use crate::error::{Error, Result};
 use crate::io::{self, Layout, OpenOptions, Output};
+use crate::vdf::{Distributions, Velocities};
 
 /// The encoder resolves bounds on sums of squares with this much room, so that the order of summation decides nothing.
 const SQUARE_ROOM: f64 = 1e-12;
@@ -30,6 +32,8 @@ pub struct ArrayVerdict {
     pub value_range: f64,
     /// Whether the limit on the sum of squared errors holds, where there is one.
     pub squares_hold: bool,
+    /// The moments of velocity distributions, where something is asked of these.
+    pub moments: Option<MomentTally>,
     /// The index of the first value that violates a pointwise condition.
     pub first: Option<Vec<usize>>,
 }
@@ -37,7 +41,7 @@ pub struct ArrayVerdict {
 impl ArrayVerdict {
     /// Whether all that was asked holds.
     pub fn holds(&self) -> bool {
-        self.tally.violations == 0 && self.squares_hold
+        self.tally.violations == 0 && self.squares_hold && self.moments.is_none_or(|m| m.violations == 0)
     }
     /// Peak signal-to-noise ratio in decibels against the value range; infinite without error.
     pub fn psnr(&self) -> f64 {
@@ -135,14 +139,30 @@ fn verify_array(
     let fill = header.fill_bits()?;
     let stats = Stats::scan(source, fill)?;
     let criterion = header.bound.resolve(&stats);
-    let mut check = Check { source, criterion: &criterion, fill, tally: Tally::default(), first: None };
+    let distributions = match &header.velocities {
+        Some(v) => Some(v.of(&shape, &told(archive, header, v)?)?),
+        None => None,
+    };
+    if distributions.is_none() && !criterion.quantities.is_empty() && !criterion.is_exact() {
+        return Ok(Err(format!("expected velocity distributions in array {:?}, found none", header.name)));
+    }
+    let moments = distributions.as_ref().map(|_| MomentTally::default());
+    let mut check = Check {
+        source,
+        criterion: &criterion,
+        fill,
+        tally: Tally::default(),
+        first: None,
+        distributions: distributions.as_ref(),
+        moments,
+    };
     let progress = |n: u64| {
         if let Some(w) = watch {
             w(Event::Bytes(n));
         }
     };
     archive.read_into(&header.name, &Region::all(shape), &mut check, Some(&progress))?;
-    let (tally, first) = (check.tally, check.first);
+    let (tally, first, moments) = (check.tally, check.first, check.moments);
     let squares_hold = criterion.square_sum.is_none_or(|limit| tally.square_within(limit * (1.0 + SQUARE_ROOM)));
     Ok(Ok(ArrayVerdict {
         name: header.name.clone(),
@@ -151,8 +171,16 @@ fn verify_array(
         squares_hold,
         criterion,
         tally,
+        moments,
         first,
     }))
+}
+
+/// The arrays that tell what the distributions of another are, by the names used there.
+fn told(archive: &Archive, header: &ArrayHeader, velocities: &Velocities) -> Result<Vec<(String, Arc<Array>)>> {
+    let needed = velocities.companions();
+    let named = header.companions.iter().filter(|(used, _)| needed.contains(&used.as_str()));
+    named.map(|(used, stored)| Ok((used.clone(), Arc::new(archive.read(stored)?)))).collect()
 }
 
 /// Compares decoded blocks with the same blocks of the original.
@@ -162,11 +190,16 @@ struct Check<'a> {
     fill: Option<u64>,
     tally: Tally,
     first: Option<Vec<usize>>,
+    distributions: Option<&'a Distributions>,
+    moments: Option<MomentTally>,
 }
 
 impl Sink for Check<'_> {
     fn write(&mut self, region: &Region, values: Slice<'_>) -> Result<()> {
         let original = self.source.read(region)?;
+        if let (Some(all), Some(moments)) = (self.distributions, &mut self.moments) {
+            moments.add(all, region, (original.as_slice(), values), &self.criterion.quantities, self.fill)?;
+        }
         let found = compare_values(original.as_slice(), values, self.criterion, self.fill)?;
         if let (None, Some(mut at)) = (&self.first, found.first) {
             // The index of the first violation in the whole array.

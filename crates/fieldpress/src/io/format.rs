@@ -8,6 +8,7 @@ use super::output::Output;
 use crate::array::{Array, DType, Endian, ReadAt, Shape, Sink, Source};
 pub(super) use crate::container::Role;
 use crate::error::Result;
+use crate::vdf::Velocities;
 
 /// One array of a file, ready to be read.
 pub struct FileArray {
@@ -17,6 +18,8 @@ pub struct FileArray {
     pub role: Role,
     /// What the file says of it (units, mesh, population, ...); kept in the archive.
     pub attributes: Map<String, Value>,
+    /// How its values are velocity distributions, if they are; the names are those of arrays of the file.
+    pub velocities: Option<Velocities>,
     /// Its values.
     pub source: Box<dyn Source + Send>,
 }

@@ -54,7 +54,13 @@ impl Format for Raw {
             format: self.id(),
             template: layout.to_template()?,
             verbatim: layout.verbatim(&bytes)?,
-            arrays: vec![FileArray { name: NAME.into(), role: Role::Field, attributes: Map::new(), source }],
+            arrays: vec![FileArray {
+                name: NAME.into(),
+                role: Role::Field,
+                attributes: Map::new(),
+                velocities: None,
+                source,
+            }],
         })
     }
     fn restore(&self, template: &Value, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {

@@ -70,7 +70,7 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Res
 /// All chains that may suit an array, and what became of them on samples; `levels` as in [`chains`]. Errors: those of the source and
 /// the chains.
 pub fn try_chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Result<Vec<Tried>> {
-    if plan.criterion.is_free() {
+    if plan.is_free() {
         let able = registry::REGISTRY.iter().filter(|e| e.unbounded).map(|e| e.id).collect::<Vec<_>>();
         return Err(Error::invalid(format!(
             "expected a method by name where there is no bound ({}), found none",

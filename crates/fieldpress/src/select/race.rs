@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Tier;
 use crate::array::{Grid, Region, Shape, Source};
-use crate::bound::{Approach, Term};
+use crate::bound::{Approach, Criterion, Quantities, Term};
 use crate::codec::{try_block, BoundChain, Candidate, Chain, Spec, Task};
 use crate::container::Plan;
 use crate::error::{ErrorKind, Result};
@@ -72,6 +72,8 @@ struct Trial {
 
 /// Codes the samples. What cannot be coded that way is infinitely large.
 fn trial(source: &dyn Source, plan: &Plan, chain: &Chain, regions: &[Region], hint: &Term) -> Result<Trial> {
+    // Samples have no whole distributions.
+    let criterion = Criterion { quantities: Quantities::NONE, ..plan.criterion.clone() };
     let mut all = Trial { size: 0.0, squares: 0.0, valid: 0 };
     for region in regions {
         let values = source.read(region)?;
@@ -82,12 +84,13 @@ fn trial(source: &dyn Source, plan: &Plan, chain: &Chain, regions: &[Region], hi
             Err(_) => return Ok(Trial { size: f64::INFINITY, ..all }),
         };
         let task = Task {
-            criterion: &plan.criterion,
+            criterion: &criterion,
             hint: *hint,
             fill: plan.stats.fill,
             measure: plan.criterion.square_sum.is_some(),
             origin: region.origin(),
             companions: &[],
+            distributions: None,
         };
         let one = [Candidate { index: 0, chain: &bound }];
         let report = match try_block(values.as_slice(), &region.shape(), &one, &task) {

@@ -127,6 +127,10 @@ impl Distributions {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// The shape of the array.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
     /// The mesh of all of them.
     pub fn mesh(&self) -> &Mesh {
         &self.mesh

@@ -28,18 +28,23 @@ pub struct MomentErrors {
 impl MomentErrors {
     /// Errors: `InvalidArgument` where a pressure tensor is not finite.
     pub fn between(original: &Moments, decoded: &Moments) -> Result<MomentErrors> {
+        let [density, velocity, pressure, heat_flux] = MomentErrors::shares(original, decoded);
+        let anisotropy = original.pressure_per_mass.anisotropy()?;
+        let change = decoded.pressure_per_mass.anisotropy()? - anisotropy;
+        Ok(MomentErrors { density, velocity, pressure, anisotropy: ratio(change, anisotropy), heat_flux })
+    }
+    /// Those of density, velocity, pressure and heat flux; NaN where they are not defined.
+    pub fn shares(original: &Moments, decoded: &Moments) -> [f64; 4] {
         let (o, d) = (original, decoded);
         let thermal = o.thermal_speed();
         let pressure = d.pressure_per_mass.minus(&o.pressure_per_mass).norm();
         let heat_flux = length(difference(d.heat_flux_per_mass, o.heat_flux_per_mass));
-        let anisotropy = o.pressure_per_mass.anisotropy()?;
-        Ok(MomentErrors {
-            density: ratio(d.density - o.density, o.density),
-            velocity: ratio(o.speed_to(d), thermal),
-            pressure: ratio(pressure, o.pressure_per_mass.norm()),
-            anisotropy: ratio(d.pressure_per_mass.anisotropy()? - anisotropy, anisotropy),
-            heat_flux: ratio(heat_flux, o.density * thermal * thermal * thermal),
-        })
+        [
+            ratio(d.density - o.density, o.density),
+            ratio(o.speed_to(d), thermal),
+            ratio(pressure, o.pressure_per_mass.norm()),
+            ratio(heat_flux, o.density * thermal * thermal * thermal),
+        ]
     }
 }
 

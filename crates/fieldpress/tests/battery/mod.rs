@@ -221,6 +221,8 @@ pub fn judge(x: &Array, y: &Array, bound: &Bound, fill: Option<u64>) -> Result<u
                     Err(format!("psnr: {psnr}"))
                 }
             }
+            Bound::Positive => pointwise("positive", &|a, b| b.to_f64() >= 0.0 || a.to_f64() < 0.0),
+            Bound::Moments(_) | Bound::Conserve => Err("nothing that single values tell".into()),
             Bound::All(list) => list.iter().try_for_each(|b| holds(v, b)),
         }
     }

@@ -10,6 +10,7 @@ use super::reader::Vlsv;
 use crate::array::{DType, Placement, ReadAt, Shape};
 use crate::error::Result;
 use crate::io::{Arrays, Dataset, FileArray, Format, Layout, OpenOptions, Output, Role};
+use crate::vdf::Velocities;
 
 /// The format of the Vlasiator plasma simulation (file name `*.vlsv`).
 ///
@@ -47,11 +48,13 @@ impl Format for VlsvFormat {
         let file = Vlsv::open(bytes)?;
         let found = find(&file)?;
         let names = names(found.iter().map(|f| f.tag));
+        let velocities: Vec<_> = found.iter().map(|f| velocities(f, &found, &names)).collect();
         let mut layout = Layout::new(file.bytes().size()?);
         let mut arrays = Vec::with_capacity(found.len());
-        for (Found { tag, dtype, shape, at, role }, name) in found.into_iter().zip(names) {
+        for ((Found { tag, dtype, shape, at, role }, name), velocities) in found.into_iter().zip(names).zip(velocities)
+        {
             let source = layout.add(&name, dtype, shape, at, file.bytes())?;
-            arrays.push(FileArray { name, role, attributes: attributes(tag), source });
+            arrays.push(FileArray { name, role, attributes: attributes(tag), velocities, source });
         }
         Ok(Dataset {
             format: self.id(),
@@ -103,6 +106,25 @@ fn find(file: &Vlsv) -> Result<Vec<Found<'_>>> {
         }
     }
     Ok(found)
+}
+
+/// What the values of velocity blocks are, by the names of the arrays that tell: those of the same population, or without a name where there is but one.
+fn velocities(array: &Found<'_>, all: &[Found<'_>], names: &[String]) -> Option<Velocities> {
+    if array.tag.tag != "BLOCKVARIABLE" || !array.dtype.is_float() || array.shape.rank() != 4 {
+        return None;
+    }
+    let population = array.tag.name();
+    let named = |tag: &str, of: fn(&Tag) -> Option<&str>| {
+        let mut fits = all.iter().zip(names).filter(|(f, _)| f.tag.tag == tag);
+        let own = fits.clone().find(|(f, _)| of(f.tag) == population);
+        own.or_else(|| fits.next().filter(|_| fits.next().is_none())).map(|(_, name)| name.clone())
+    };
+    let [x, y, z] = ["X", "Y", "Z"].map(|axis| named(&format!("MESH_NODE_CRDS_{axis}"), Tag::mesh));
+    Some(Velocities::Blocks {
+        ids: named("BLOCKIDS", Tag::name)?,
+        counts: named("BLOCKSPERCELL", Tag::name)?,
+        nodes: [x?, y?, z?],
+    })
 }
 
 /// What an array is to its file. Only floating-point variables and velocity blocks are fields.
