@@ -99,7 +99,8 @@ const CHOSEN: [u32; 2] = [2, 6];
 /// Coefficients there may be for each value, and those there may be whatever the array.
 const MOST: [usize; 2] = [32, 1 << 16];
 
-/// Where the coefficients of an array of `shape` lie. Errors: as [`FilterBank::layout`]; `LimitExceeded` where there are far more than values.
+/// Where the coefficients of an array of `shape` lie, and how many there are. Errors: as [`FilterBank::layout`]; `LimitExceeded` for far more
+/// coefficients than values.
 fn layout(bank: &FilterBank, shape: &[usize]) -> Result<(Layout, usize)> {
     let layout = bank.layout(shape)?;
     let (n, values) = (layout.len()?, shape.iter().product::<usize>());
@@ -122,13 +123,8 @@ impl Wavelet {
     fn bank(&self, shape: &[usize]) -> FilterBank {
         let most = CHOSEN[usize::from(self.mode != Mode::Stationary)];
         let levels = shape.iter().map(|&n| match self.levels {
-            Some(levels) => {
-                if n > 1 {
-                    levels
-                } else {
-                    0
-                }
-            }
+            Some(_) if n < 2 => 0,
+            Some(levels) => levels,
             None => FilterBank::most_levels(self.wavelet, n).min(most),
         });
         FilterBank { wavelet: self.wavelet, mode: self.mode, levels: levels.collect() }

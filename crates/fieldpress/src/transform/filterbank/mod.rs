@@ -245,9 +245,11 @@ impl FilterBank {
     }
 
     fn step<'a>(&self, filters: &'a Filters, n: usize, level: u32, merge: bool) -> Step<'a> {
-        let dilation = if self.mode == Mode::Stationary { 1isize.checked_shl(level - 1).unwrap_or(0) } else { 1 };
-        // Steps past a period do no more than what is left of them.
-        let dilation = if self.mode == Mode::Stationary { dilation.rem_euclid(n.max(1) as isize) } else { dilation };
+        let dilation = match self.mode {
+            // Steps past a period do no more than what is left of them.
+            Mode::Stationary => ((1u64 << (level - 1)) % n.max(1) as u64) as isize,
+            _ => 1,
+        };
         Step { filters, mode: self.mode, n, m: self.count(n, filters.len()), dilation, merge }
     }
 }
