@@ -53,6 +53,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::lpc::ENTRY,
     &c::dwt::ENTRY,
     &c::dct::ENTRY,
+    &c::wavelet::ENTRY,
     &c::tucker::ENTRY,
     &c::octree::ENTRY,
     &c::hermite::ENTRY,

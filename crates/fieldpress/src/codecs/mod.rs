@@ -22,6 +22,7 @@ pub mod shuffle;
 pub mod spatial_delta;
 pub mod transpose;
 pub mod tucker;
+pub mod wavelet;
 pub mod zfp;
 pub mod zlib;
 pub mod zstd;

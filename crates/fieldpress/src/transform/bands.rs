@@ -181,11 +181,15 @@ impl Decomposition {
     /// The subbands with what is known of each when it is coded. An array of rank 0 has one of a single axis.
     /// Errors: as [`Decomposition::subbands`].
     pub fn bands(&self, shape: &[usize]) -> Result<Vec<Band>> {
-        let subbands = self.subbands(shape)?;
+        Ok(self.related(&self.subbands(shape)?))
+    }
+
+    /// `subbands`, wherever they lie, with what is known of each when it is coded after those before.
+    pub(super) fn related(&self, subbands: &[Subband]) -> Vec<Band> {
         let split = self.levels.iter().filter(|&&l| l > 0).count().max(1) as u32;
         let mut bands = Vec::with_capacity(subbands.len());
         let mut before: Option<&Subband> = None;
-        for band in &subbands {
+        for band in subbands {
             let shifts = |i: usize| {
                 let mut s = [0; MAX_RANK];
                 s.iter_mut().zip(&subbands[i].depth).zip(&band.depth).for_each(|((s, p), d)| *s = p - d);
@@ -195,13 +199,13 @@ impl Decomposition {
             bands.push(Band {
                 origin: band.origin,
                 extents: band.extents,
-                parents: self.parents(band, &subbands).into_iter().map(shifts).collect(),
+                parents: self.parents(band, subbands).into_iter().map(shifts).collect(),
                 follows: before.is_some_and(|b| self.are_siblings(b, band)),
                 level: if band.high == 0 { 7 } else { (depth.saturating_sub(1) / split).min(6) },
             });
             before = Some(band);
         }
-        Ok(bands)
+        bands
     }
 
     /// Where the coefficients of `band` have the same orientation and are coarser by one step: along all axes that are

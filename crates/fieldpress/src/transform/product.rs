@@ -11,13 +11,14 @@ const MANY: usize = 64;
 
 /// What lies along an axis of an array: lines of `n` values, `inner` apart.
 #[derive(Clone, Copy)]
-struct Lines {
+pub(super) struct Lines {
     n: usize,
     inner: usize,
 }
 
 impl Lines {
-    fn new(shape: &[usize], axis: usize, len: usize) -> Result<Lines> {
+    /// Errors: `InvalidArgument` when there is no such axis, or another number of values.
+    pub(super) fn new(shape: &[usize], axis: usize, len: usize) -> Result<Lines> {
         check(shape, len)?;
         match shape.get(axis) {
             Some(&n) => Ok(Lines { n, inner: shape[axis + 1..].iter().product() }),
@@ -36,7 +37,7 @@ impl Lines {
     }
     /// Copies `count` lines from `first` on into the columns of `tile`.
     #[inline(always)]
-    fn load<const N: usize>(self, x: &[f64], first: usize, count: usize, tile: &mut [[f64; N]]) {
+    pub(super) fn load<const N: usize>(self, x: &[f64], first: usize, count: usize, tile: &mut [[f64; N]]) {
         if self.are_together(first, count) {
             for (row, part) in tile.iter_mut().zip(x[self.start(first)..].chunks(self.inner)) {
                 row[..count].copy_from_slice(&part[..count]);
@@ -49,8 +50,23 @@ impl Lines {
             }
         }
     }
+    /// The inverse of [`Lines::load`].
+    #[inline(always)]
+    pub(super) fn store<const N: usize>(self, tile: &[[f64; N]], first: usize, count: usize, y: &mut [f64]) {
+        if self.are_together(first, count) {
+            for (row, part) in tile.iter().zip(y[self.start(first)..].chunks_mut(self.inner)) {
+                part[..count].copy_from_slice(&row[..count]);
+            }
+            return;
+        }
+        for lane in 0..count {
+            for (row, v) in tile.iter().zip(y[self.start(first + lane)..].iter_mut().step_by(self.inner)) {
+                *v = row[lane];
+            }
+        }
+    }
     /// The same lines with `n` values each.
-    fn with(self, n: usize) -> Lines {
+    pub(super) fn with(self, n: usize) -> Lines {
         Lines { n, ..self }
     }
 }
