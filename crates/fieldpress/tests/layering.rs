@@ -35,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "transform",
             "predict",
             "linalg",
+            "vdf",
             "bound",
             "metrics",
             "codec",

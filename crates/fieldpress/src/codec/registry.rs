@@ -55,6 +55,8 @@ pub static REGISTRY: &[&Entry] = &[
     &c::dct::ENTRY,
     &c::tucker::ENTRY,
     &c::octree::ENTRY,
+    &c::vlasov::ENTRY,
+    &c::blockset::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,
