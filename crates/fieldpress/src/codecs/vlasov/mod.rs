@@ -14,51 +14,58 @@
 //! | 2 * 13 | `z`, what zeros of each kind stand for, `i16` each, in units of `s / 65536` |
 //! | rest | decisions of [`crate::entropy::range`]: in a dense array the sets of blocks, then the codes of blocks |
 //!
-//! A block is 4 x 4 x 4 velocity cells. With companions the array is `[n, 4, 4, 4]`, the blocks of cells or of parts of cells; `counts` tells where
-//! cells begin, and `ids` and `mesh` where blocks lie. Without, the last three axes (those missing have extent 1) are velocity
-//! space, the others make up the cells, and the sets are those of [`crate::entropy::occupancy`] in the box of all blocks, for which
-//! the values outside the array are left out. A value is its code times `s`; of kind `k` if its code is 0: `z_k s / 65536`. Values in no block
-//! are 0.
+//! A block is 4 x 4 x 4 velocity cells. With companions the array is `[n, 4, 4, 4]`, the blocks of cells or of parts of cells; `counts`
+//! tells where cells begin, `ids` and `mesh` where blocks lie. Without, the last three axes (those missing have extent 1) are velocity
+//! space, the others make up the cells, and the sets are those of [`crate::entropy::occupancy`] in the box of all blocks; what of a block
+//! lies outside the array is left out. A value is `s` times its code; if that is 0, and of kind `k`, `z_k / 65536 s`. Values in no block are 0.
 //!
-//! Cell by cell, first for each block by rising id: whether it is *quiet*, that is all its codes are 0 (kind 12). The model is
-//! `8 (3 (9 b_x + 3 b_y + b_z) + p) + c`, where blocks are 0 absent, 1 quiet (or not yet known), 2 neither; `b` are those before along vx, vy and vz, `p` is the
-//! one at the same place in the cell before (absent in the first cell), `c` how many of the three behind along the axes are
-//! present, or, but for the first cell, 4 plus how many of those are 2 in the cell before. Then the codes of the blocks that are not quiet, in
-//! the C order of velocity space.
+//! For each cell first, by rising id, whether a block is *quiet*: all its codes are 0, of kind 12. The model is
+//! `8 (3 (9 b_x + 3 b_y + b_z) + p) + c`, where a block is 0 absent, 1 quiet or not yet known, 2 neither; `b` are the ones before along vx, vy
+//! and vz, `p` is the one at the same place in the cell before (absent in the first cell). `c` is, in the first cell, how many of the
+//! three behind along the axes are there; else 4 plus how many of those are 2 in the cell before. Then the codes of the other blocks, in C order
+//! of velocity space.
 //!
-//! The logarithm of a code `q` is `sign(q) log2(1 + |q|)` in `f32`: with `1 + |q| = 2^e m`, `m` below about the root of 2 (bits of the `f64` plus
-//! 0x95f6199800000 give `e`), `t = (m - 1) / (m + 1)`, `u = t t`, it is `e + t (a + u (b + u (c + u d)))` with `2 / ln 2`,
-//! `2 / (3 ln 2)`, ... in 15 digits. The known numbers are logarithms, 0 where there is no block, as steps along vx, vy, vz: `(-1,0,0)`, `(0,-1,0)`, `(0,0,-1)`,
+//! The logarithm of a code `q` is `sign(q) log2(1 + |q|)` in `f32`, from `1 + |q| = 2^e m` with `m` below about the root of 2 (the bits of the
+//! `f64` plus 0x95f6199800000 have the exponent `e`): with `t = (m - 1) / (m + 1)` and `u = t t` it is `e + t (a + u (b + u (c + u d)))`, where `a` to
+//! `d` are `2 / ln 2`, `2 / (3 ln 2)`, `2 / (5 ln 2)`, `2 / (7 ln 2)` to 15 decimals.
+//!
+//! The known numbers of a velocity cell are logarithms, 0 where there is no block; as steps along vx, vy, vz: `(-1,0,0)`, `(0,-1,0)`, `(0,0,-1)`,
 //! `(-1,-1,0)`, `(-1,0,-1)`, `(0,-1,-1)`, `(-1,-1,-1)`, `(1,-1,0)`, `(1,0,-1)`, `(0,1,-1)`, `(1,-1,-1)`, `(-1,1,-1)`, `(1,1,-1)`,
 //! `(-2,0,0)`, `(0,-2,0)`, `(0,0,-2)`; in the cell before `(0,0,0)`, `(-1,0,0)`, `(1,0,0)`, `(0,-1,0)`, `(0,1,0)`, `(0,0,-1)`, `(0,0,1)`; and 1.
-//! The kind of a zero is how many of the first three are not 0, plus, but for the first cell, 4 and how many of those in
-//! the cell before at `(0,0,0)`, `(1,0,0)`, `(0,1,0)`, `(0,0,1)` are not 0.
+//! The kind of a zero is how many of the first three are not 0; but for the first cell, 4 more, and as many as those of
+//! the cell before at `(0,0,0)`, `(1,0,0)`, `(0,1,0)`, `(0,0,1)` that are not 0.
 //!
-//! The error of a prediction is its distance from the code, at most 1e6, in `f32`; where there is none, 0. Below, `e` with steps is that of this cell, `o` of the one before.
+//! The error of a prediction is its distance from the code, at most 1e6, in `f32`, and 0 where there is none. Below, `e` is that in this
+//! cell, `o` in the one before; `e_x`, `e_y`, `e_z` are those one step back along an axis. Sums are formed as brackets say, else from the left.
 //! `L(v, m, a, n)` counts the powers of two from `2^a` to `v`, with `m` levels an octave (1, 2 or 4, linear in between), below `n`.
 //!
-//! Where all known numbers but the last are 0, the prediction is 0, and a decision tells whether the code is, with model `L(e_x + e_y + e_z, 1, -4, 4)`, plus 4 in the
-//! first cell; `e_x`, `e_y`, `e_z` are those before along each axis. If it is not, the code is a leaning value of [`crate::entropy::mixing`]
-//! with contexts 239, 1023, 0, 479 and weights 15.
+//! Where all known numbers but the last are 0, the prediction is 0, and a decision tells whether the code is, with model
+//! `L(e_x + e_y + e_z, 1, -4, 4)`, plus 4 in the first cell. If it is not, it is a leaning value of [`crate::entropy::mixing`] with
+//! contexts 239, 1023, 0, 479 and weights 15.
 //!
-//! Else `g` is the prediction of one of three [`crate::predict::faded`] with weights at first 1, 1, 1, -1, -1, -1, 1 and 0, their fade 0.95 at a slow pace, else 0.85: with `w` the sum of the magnitudes of the first three
-//! known numbers, the first for `w < 9`, the second for `w < 21`. The predicted code is `v = sign(g) (2^|g| - 1)`, `|g|` at most 31, the power by Taylor's polynomial of degree 6 (coefficients to 13
-//! decimals and more) about the nearest integer. Expected is the error
-//! `r = (2 (e_x + e_y + e_z) + e(-2,0,0) + e(1,-1,0) + e(-1,-1,0) + e(1,0,-1) + e(-1,0,-1) + e(0,1,-1) + e(0,-1,-1)) / 13`, and but for the first cell
-//! `0.6 r + 0.4 d` with `d = 0.2 (2 o(0,0,0) + o(1,0,0) + o(0,1,0) + o(0,0,1))`, in `f32`. The code's distance from `v` is coded as that from a prediction in the codec
-//! `lpc`, with other contexts: `b`, `f`, `k` and `q` are as there, all errors times `2^-k`, `x` the expected error:
+//! Else `g` is the prediction of one of three [`crate::predict::faded`], whose weights are 1, 1, 1, -1, -1, -1, 1 and 0 at first, and whose fade is 0.95
+//! at a slow pace, else 0.85: with the sum `w` of the magnitudes of the first three known numbers the first for `w < 9`, the second for
+//! `w < 21`. The predicted code `v` is `sign(g) (2^|g| - 1)`, `|g|` taken as at most 31; the power is that of the nearest integer (ties to even) times
+//! Taylor's polynomial of degree 6 at the rest, in Horner's form with `ln 2` and the other `(ln 2)^k / k!` to 13 decimals. Expected is the error `x`, in `f32`: in the first cell `r`, else `0.6 r + 0.4 d`, where
+//! `r = ((2 (e_x + e_y + e_z) + e(-2,0,0)) + (((e(1,-1,0) + e(-1,-1,0)) + (e(1,0,-1) + e(-1,0,-1))) + (e(0,1,-1) + e(0,-1,-1)))) (1 / 13)` and
+//! `d = (2 o(0,0,0) + o(1,0,0) + o(0,1,0) + o(0,0,1)) 0.2`.
+//!
+//! The code is coded as its distance from `v`, like that from a prediction in the codec `lpc` with the expected error `x`, whose `b`, `f`, `k` and `q` these are, but for
+//! the contexts (errors times `2^-k`):
 //!
 //! | table | context | size |
 //! |---|---|---|
 //! | 0 | `8 L(x, 4, -5, 30) + q` | 240 |
 //! | 1 | `16 (8 L(e_x) + L(e_y)) + 4 floor(L(e_z) / 2) + floor(q / 2)`, with `L(v, 1, -3, 8)` | 1024 |
-//! | 2 | `3 (12 L(d, 2, -4, 16) + L(v, 1, -3, 12)) + h` | 576 |
+//! | 2 | `3 (12 L(d, 2, -4, 16) + L(v, 1, -3, 12)) + h`, `v` in `f32` and not times `2^-k` | 576 |
 //! | 3 | `3 (8 L(w, 2, 0, 20) + L(x, 1, -3, 8)) + floor(q / 3)` | 480 |
 //! | weights | `L(x, 1, -5, 8)` | 16 |
 //!
-//! `h` is 0 in the first cell and where `|a v| 2^-k < 0.25`, with `a` the logarithm in the cell before at `(0,0,0)` less `g`; else 1 if `a > 0` differs from the residual's sign being turned, else 2.
-//! At a slow pace always, at a fast one where the error is above 0.3, the logarithm of the code `c` is a sample that counts
-//! `(1 + |c|)^2 / ((r + 0.7) (0.5 (r + e) + 0.7))`, with the expected error `r` and the error `e`.
+//! `h` is 0 in the first cell and where `|a| |v| 2^-k < 0.25`, `a` being the logarithm in the cell before at `(0,0,0)` less `g` in `f32`. Else it is 1
+//! where `a > 0` and the residual's sign is not turned, or the reverse of both, and 2 otherwise.
+//!
+//! At a slow pace always, at a fast one where the error `e` is above 0.3, the known numbers and the logarithm of the code `c` are a sample that counts
+//! `(1 + |c|)^2 / ((x + 0.7) (0.5 (x + e) + 0.7))`, in `f32`.
 
 mod dense;
 mod field;
