@@ -58,6 +58,8 @@ pub static REGISTRY: &[&Entry] = &[
     &c::octree::ENTRY,
     &c::hermite::ENTRY,
     &c::gmm::ENTRY,
+    &c::vlasov::ENTRY,
+    &c::blockset::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,

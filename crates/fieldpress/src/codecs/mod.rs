@@ -2,6 +2,7 @@
 
 pub mod asinh;
 pub mod bitround;
+pub mod blockset;
 pub mod dct;
 pub mod difference;
 pub mod dwt;
@@ -22,6 +23,7 @@ pub mod shuffle;
 pub mod spatial_delta;
 pub mod transpose;
 pub mod tucker;
+pub mod vlasov;
 pub mod wavelet;
 pub mod zfp;
 pub mod zlib;
