@@ -217,6 +217,7 @@ const BLOCKS: &str = "vlasov";
 const BLOCK_VALUES: &str = "values";
 const IDS: &str = "ids";
 const COUNTS: &str = "counts";
+const MESH: &str = "mesh";
 const NODES: [&str; 3] = ["x", "y", "z"];
 
 fn put(
@@ -265,12 +266,11 @@ fn put_geometry(subject: &Subject, writer: &mut ArchiveWriter<Vec<u8>>) -> Resul
             "pco",
         )?;
     }
+    let extents: Vec<u64> = mesh.blocks().iter().map(|n| *n as u64).collect();
+    lossless(MESH, Array::from_vec(&[3], extents)?, "raw")?;
     lossless(COUNTS, Array::from_vec(&[counts.len()], counts)?, "pco")?;
-    lossless(IDS, Array::from_vec(&[ids.len()], ids)?, GEOMETRY)
+    lossless(IDS, Array::from_vec(&[ids.len()], ids)?, &format!("blockset:counts={COUNTS},mesh={MESH}"))
 }
-
-/// The chain for the ids of blocks.
-const GEOMETRY: &str = "pco";
 
 /// All blocks as one array.
 fn put_blocks(subject: &Subject, setting: &Setting, writer: &mut ArchiveWriter<Vec<u8>>) -> Result<()> {
@@ -369,13 +369,29 @@ pub fn settings(subject: &Subject, threshold: f64) -> Vec<Setting> {
 /// The codec for sparse blocks, with the arrays that tell what they are.
 fn blocks(subject: &Subject) -> String {
     match subject.mesh.is_some() {
-        true => format!("{BLOCKS}:ids={IDS},counts={COUNTS}"),
+        true => format!("{BLOCKS}:ids={IDS},counts={COUNTS},mesh={MESH}"),
         false => BLOCKS.into(),
     }
 }
 
 /// Methods whose parameters alone say how good they are.
-const MODELS: &[&str] = &["octree:tolerance=0.1", "octree:tolerance=0.01"];
+const MODELS: &[&str] = &[
+    "gmm:components=4",
+    "gmm:components=15",
+    "gmm:components=30",
+    "hermite:order=9",
+    "hermite:order=14",
+    "hermite:order=24",
+    "harmonics:degree=4,shells=16",
+    "harmonics:degree=10,shells=25",
+    "pca:components=10",
+    "pca:components=30",
+    "octree:tolerance=0.1",
+    "octree:tolerance=0.01",
+    "dct:block=8,keep=4,bits=12",
+    "wavelet:mode=periodic,levels=2,threshold=1e-3",
+    "wavelet:mode=periodic,levels=2,bits=12",
+];
 
 #[cfg(test)]
 mod tests {

@@ -179,10 +179,17 @@ fn bounds_that_are_not_absolute_go_through_a_logarithm() {
     assert_eq!(chain.companions(), ["ids", "counts", "mesh"]);
     let bound = chain.bind(&[], &Spec { dtype: DType::F32, shape }).unwrap();
     let hint = Term { abs: 1e-6, rel: 1e-2 };
-    let criterion = Criterion { terms: vec![hint], square_sum: None };
+    let criterion = Criterion { terms: vec![hint], ..Criterion::FREE };
     let origin = [0; 4];
-    let task =
-        Task { criterion: &criterion, hint, fill: None, measure: true, origin: &origin, companions: &companions };
+    let task = Task {
+        criterion: &criterion,
+        hint,
+        fill: None,
+        measure: true,
+        origin: &origin,
+        companions: &companions,
+        distributions: None,
+    };
     let mut out = Vec::new();
     let chains = [Candidate { index: 0, chain: &bound }];
     let report = encode_block(Slice::F32(&s.values), &shape, &chains, &task, &mut out).unwrap();
