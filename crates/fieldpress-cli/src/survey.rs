@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fieldpress::io::vlsv::Vlsv;
-use fieldpress::survey::{settings, survey, Row, Setting, Subject};
+use fieldpress::survey::{published, settings, survey, Row, Setting, Subject};
 use fieldpress::{Error, Result};
 use serde_json::{json, Value};
 
@@ -40,6 +40,10 @@ pub(crate) struct Survey {
     codec: Option<String>,
     #[command(flatten)]
     bound: BoundArgs,
+    /// Show too what the ASTERIX notebook of 2024 printed of its methods, computed as it did: percentages of the mean of both, velocities from the
+    /// corner of the box, L2 over the decoded, ratios as counted there. For one distribution on a cube of cells.
+    #[arg(long)]
+    as_published: bool,
     /// Print one JSON object per line.
     #[arg(long, conflicts_with_all = ["csv", "markdown"])]
     json: bool,
@@ -110,10 +114,47 @@ impl Survey {
                 say(table.text())?;
             }
         }
+        if self.as_published {
+            self.published(&subject)?;
+        }
         refused.iter().for_each(|line| eprintln!("fieldpress: left out: {line}"));
         match table.is_empty() && !self.json {
             true => Err(Error::invalid("expected a method that can do what is asked, found none")),
             false => Ok(()),
+        }
+    }
+    fn published(&self, subject: &Subject) -> Result<()> {
+        let one = subject.single().ok_or_else(|| {
+            Error::invalid(format!("expected one distribution with --as-published, found {}", subject.len()))
+        })?;
+        let mut table = Table::new(&["as published", "ratio", "n %", "V %", "P_diag %", "P_frob %", "L1", "L2"], 1);
+        for p in published(one)? {
+            let s = p.statistics;
+            let numbers = [s.density, s.velocity, s.pressure.diagonal, s.pressure.frobenius, s.l1, s.l2];
+            if self.json {
+                let [n, v, diagonal, frobenius, l1, l2] = numbers.map(number);
+                let row = json!({
+                    "published": p.method,
+                    "ratio": p.ratio,
+                    "density_percent": n,
+                    "velocity_percent": v,
+                    "pressure_diagonal_percent": diagonal,
+                    "pressure_frobenius_percent": frobenius,
+                    "l1": l1,
+                    "l2": l2,
+                });
+                say(row.to_string())?;
+                continue;
+            }
+            let mut cells = vec![p.method.to_string(), p.ratio.map_or("-".into(), short)];
+            cells.extend(numbers.map(|v| format!("{v:.3}")));
+            table.push(cells);
+        }
+        match (self.json, self.csv, self.markdown) {
+            (true, _, _) => Ok(()),
+            (_, true, _) => say(table.csv()),
+            (_, _, true) => say(format!("\n{}", table.markdown())),
+            _ => say(format!("\n{}", table.text())),
         }
     }
     fn subject(&self) -> Result<Subject> {

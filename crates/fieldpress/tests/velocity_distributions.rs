@@ -297,3 +297,29 @@ fn cosines_and_wavelets_have_their_published_errors() {
     let (_, d) = coded(&f, 50, "wavelet:wavelet=bior1.3,levels=1,bits=8");
     assert!(PublishedStatistics::between(&f, &d).unwrap().density < 1.0);
 }
+
+#[test]
+fn the_methods_of_the_notebook_have_their_published_errors() {
+    let Some(f) = notebook() else { return };
+    let wide = Dense::new(*f.mesh(), f.values().iter().map(|v| f64::from(*v)).collect()).unwrap();
+    let all = fieldpress::survey::published(&wide).unwrap();
+    let of = |name: &str| all.iter().find(|p| p.method.starts_with(name)).unwrap();
+    for (name, ratio, expected) in [
+        ("zfp", Some(87.316), [0.083, 0.000, 0.046, 0.032]),
+        ("DCT", Some(8.0), [0.394, 0.114, 0.046, 0.044]),
+        ("DWT, threshold", Some(1.9159), [0.038, 0.005, 0.0004, 0.0004]),
+        ("Hermite", Some(36.982), [10.802, 2.579, 0.175, 0.143]),
+        ("PCA", Some(83.333), [0.031, 0.001, 0.006, 0.007]),
+    ] {
+        let (p, s) = (of(name), of(name).statistics);
+        let found = [s.density, s.velocity, s.l1, s.l2];
+        // Its principal components were drawn by a randomised method.
+        let near = if name == "PCA" { 1.5e-3 } else { 6e-4 };
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= near), "{name}: {found:?}");
+        assert!(ratio.zip(p.ratio).is_some_and(|(a, b)| (a / b - 1.0).abs() < 2e-4), "{name}: {:?}", p.ratio);
+    }
+    let s = of("DWT, int8").statistics;
+    assert!((s.density - 6.009).abs() < 6e-4 && (s.velocity - 0.834).abs() < 6e-4, "{s:?}");
+    let small = Dense::new(Mesh::unit([8; 3]).unwrap(), vec![1.0; 512]).unwrap();
+    assert!(fieldpress::survey::published(&small).is_err());
+}

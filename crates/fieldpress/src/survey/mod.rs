@@ -1,5 +1,7 @@
 //! Every method on the same velocity distributions, on equal terms: all bytes that decoding needs, moments, values, seconds.
 
+mod published;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +12,8 @@ use crate::container::{Archive, ArchiveWriter, ArrayOptions, Plan, Role};
 use crate::error::{Error, Result};
 use crate::io::vlsv::{CellBlocks, Vlsv};
 use crate::vdf::{BlockBox, Comparison, Dense, Distribution, Mesh, Sparse, Velocities, BLOCK_CELLS, WID};
+
+pub use published::{published, Published};
 
 /// Distributions of one file to try methods on.
 #[derive(Clone, Debug)]
