@@ -87,8 +87,8 @@ impl Survey {
         let mut refused = Vec::new();
         for setting in &all {
             match survey(&subject, setting, self.threshold) {
-                Ok(row) if self.json => say(json_of(&subject, &row).to_string())?,
-                Ok(row) => table.push(cells(&subject, &row)),
+                Ok(row) if self.json => say(json_of(&subject, &row, self.threshold).to_string())?,
+                Ok(row) => table.push(cells(&subject, &row, self.threshold)),
                 Err(e) => refused.push(format!("{}: {}", setting.chain, e.message())),
             }
             if dots {
@@ -108,7 +108,7 @@ impl Survey {
                     subject.name,
                     subject.len(),
                     subject.dense_bytes(),
-                    subject.sparse_bytes(),
+                    subject.sparse_bytes(self.threshold),
                     short(self.threshold)
                 ))?;
                 say(table.text())?;
@@ -203,23 +203,23 @@ fn numbers(row: &Row) -> [f64; 9] {
     ]
 }
 
-fn ratios(subject: &Subject, row: &Row) -> [f64; 2] {
-    [subject.dense_bytes(), subject.sparse_bytes()].map(|b| b as f64 / row.bytes.max(1) as f64)
+fn ratios(subject: &Subject, row: &Row, threshold: f64) -> [f64; 2] {
+    [subject.dense_bytes(), subject.sparse_bytes(threshold)].map(|b| b as f64 / row.bytes.max(1) as f64)
 }
 
-fn cells(subject: &Subject, row: &Row) -> Vec<String> {
+fn cells(subject: &Subject, row: &Row, threshold: f64) -> Vec<String> {
     let v = row.errors.values;
     let mut cells = vec![row.setting.chain.clone(), row.setting.bound.to_string(), row.bytes.to_string()];
-    cells.extend(ratios(subject, row).map(|r| format!("{r:.2}")));
+    cells.extend(ratios(subject, row, threshold).map(|r| format!("{r:.2}")));
     cells.extend(numbers(row).map(short));
     cells.extend([v.lost, v.ghost, v.negative_after, v.negative_before].map(|n| n.to_string()));
     cells.extend([row.compress_seconds, row.decompress_seconds].map(|s| format!("{s:.3}")));
     cells
 }
 
-fn json_of(subject: &Subject, row: &Row) -> Value {
+fn json_of(subject: &Subject, row: &Row, threshold: f64) -> Value {
     let (m, v) = (row.errors.moments, row.errors.values);
-    let [dense, sparse] = ratios(subject, row);
+    let [dense, sparse] = ratios(subject, row, threshold);
     json!({
         "method": row.setting.chain,
         "bound": row.setting.bound,

@@ -33,8 +33,6 @@ struct Cell {
     dense: Dense<f64>,
     /// The box, and the blocks kept in it in their order, of sparse ones.
     sparse: Option<(BlockBox, Vec<u32>)>,
-    /// How many blocks of 4^3 cells have content.
-    blocks: u64,
 }
 
 impl Subject {
@@ -50,10 +48,7 @@ impl Subject {
         }
         let mesh = Mesh::unit([nx, ny, nz])?;
         let values = array.data().to_f64();
-        let cell = |f: &[f64]| {
-            let dense = Dense::new(mesh, f.to_vec())?;
-            Ok(Cell { blocks: filled_blocks(&dense), dense, sparse: None })
-        };
+        let cell = |f: &[f64]| Ok(Cell { dense: Dense::new(mesh, f.to_vec())?, sparse: None });
         Ok(Subject {
             name: name.into(),
             double: array.dtype() == crate::DType::F64,
@@ -87,11 +82,7 @@ impl Subject {
             double |= values.dtype() == crate::DType::F64;
             let sparse = Sparse::new(mesh, ids, values.data().to_f64())?;
             let bounds = sparse.bounds();
-            cells.push(Cell {
-                dense: sparse.to_dense(&bounds)?,
-                sparse: Some((bounds, sparse.ids().to_vec())),
-                blocks: c.count as u64,
-            });
+            cells.push(Cell { dense: sparse.to_dense(&bounds)?, sparse: Some((bounds, sparse.ids().to_vec())) });
         }
         Ok(Subject { name: population.into(), double, cells, mesh: Some(mesh) })
     }
@@ -114,9 +105,13 @@ impl Subject {
     pub fn dense_bytes(&self) -> u64 {
         self.cells.iter().map(|c| c.dense.values().len() as u64).sum::<u64>() * self.size()
     }
-    /// Bytes of the blocks with content, each with an id of 4 bytes.
-    pub fn sparse_bytes(&self) -> u64 {
-        self.cells.iter().map(|c| c.blocks).sum::<u64>() * (BLOCK_CELLS as u64 * self.size() + 4)
+    /// Bytes of the blocks that are kept, each with an id of 4 bytes; of an array those with a value above the threshold.
+    pub fn sparse_bytes(&self, threshold: f64) -> u64 {
+        let blocks = |c: &Cell| match &c.sparse {
+            Some((_, ids)) => ids.len() as u64,
+            None => filled_blocks(&c.dense, threshold),
+        };
+        self.cells.iter().map(blocks).sum::<u64>() * (BLOCK_CELLS as u64 * self.size() + 4)
     }
     /// The largest value.
     pub fn largest(&self) -> f64 {
@@ -137,11 +132,11 @@ impl Subject {
     }
 }
 
-/// How many blocks of 4^3 cells, the last ones cut off, hold anything but zeros.
-fn filled_blocks(dense: &Dense<f64>) -> u64 {
+/// How many blocks of 4^3 cells, the last ones cut off, hold a value above the threshold.
+fn filled_blocks(dense: &Dense<f64>, threshold: f64) -> u64 {
     let ([nx, ny, _], [bx, by, bz]) = (dense.mesh().cells(), dense.mesh().blocks());
     let mut filled = vec![false; bx * by * bz];
-    for (i, _) in dense.values().iter().enumerate().filter(|(_, f)| **f != 0.0) {
+    for (i, _) in dense.values().iter().enumerate().filter(|(_, f)| **f > threshold) {
         let [x, y, z] = [i % nx, i / nx % ny, i / nx / ny].map(|v| v / WID);
         if let Some(f) = filled.get_mut(x + bx * (y + by * z)) {
             *f = true;
@@ -409,10 +404,10 @@ mod tests {
     #[test]
     fn what_is_kept_losslessly_has_no_errors_and_counts_every_byte() {
         let s = subject();
-        assert_eq!((s.len(), s.sparse_bytes()), (5, 4386 * 260));
+        assert_eq!((s.len(), s.sparse_bytes(1e-15)), (5, 4386 * 260));
         let row = survey(&s, &Setting { chain: "pco".into(), bound: Bound::Lossless }, 1e-15).unwrap();
         assert_eq!((row.errors.values.l2, row.errors.moments.density, row.errors.values.lost), (0.0, 0.0, 0));
-        assert!(row.bytes > 200_000 && row.bytes < s.sparse_bytes());
+        assert!(row.bytes > 200_000 && row.bytes < s.sparse_bytes(1e-15));
         let coarse = survey(&s, &Setting { chain: "interp".into(), bound: Bound::Abs(1e-13) }, 1e-15).unwrap();
         assert!(coarse.bytes < row.bytes / 10 && coarse.errors.values.lost > 100 && coarse.errors.values.l2 > 0.0);
     }
@@ -424,7 +419,7 @@ mod tests {
         let array = Array::from_vec(&[2, 9, 8, 7], values).unwrap();
         let s = Subject::of_array("boxes", &array).unwrap();
         // Thirty values are four rows and two values more of the first plane: blocks at its first two columns and rows.
-        assert_eq!((s.len(), s.dense_bytes(), s.sparse_bytes()), (2, 4032, 2 * 3 * 260));
+        assert_eq!((s.len(), s.dense_bytes(), s.sparse_bytes(0.5)), (2, 4032, 2 * 3 * 260));
         let row = survey(&s, &Setting { chain: "octree".into(), bound: Bound::None }, 0.5).unwrap();
         assert!(row.errors.values.l2.is_finite() && row.decoded.is_none() && row.bytes > 300);
         assert!(Subject::of_array("flat", &Array::from_vec(&[4, 4], vec![1f32; 16]).unwrap()).is_err());

@@ -3,7 +3,7 @@
 //!
 //! [`docs/velocity-distributions.md`]: https://github.com/fieldpress/fieldpress/blob/main/docs/velocity-distributions.md
 
-use crate::array::{Array, Shape, View};
+use crate::array::{Array, DType, Region, Shape, Sink};
 use crate::bound::Bound;
 use crate::error::{Error, Result};
 use crate::facade::{compress, decompress, Options};
@@ -12,6 +12,7 @@ use crate::transform::filterbank::Mode;
 use crate::transform::filters::Named;
 use crate::transform::maxwellian::Maxwellian;
 use crate::transform::product::{product, transposed};
+use crate::transform::zfp::{decode, encode, Header, Params};
 use crate::transform::FilterBank;
 use crate::vdf::{Dense, Distribution, PublishedStatistics};
 
@@ -36,6 +37,8 @@ const FLOOR: f64 = 1e-16;
 const ZFP: f64 = 1e-13;
 /// Bytes of Python around an array.
 const OBJECT: usize = 144;
+/// Bytes of the header of a ZFP stream, which was not counted.
+const HEADER: usize = 8;
 
 /// All of them on one distribution on a cube of cells, in the precision of `f32`.
 /// Errors: `InvalidArgument` for another box; those of the codecs.
@@ -71,26 +74,27 @@ pub fn published(f: &Dense<f64>) -> Result<Vec<Published>> {
     ])
 }
 
-/// An array through a chain, and the bytes of its stream alone.
-fn through(x: &[f64], n: usize, chain: &str, bound: Bound) -> Result<(usize, Vec<f64>)> {
-    let values: Vec<f32> = x.iter().map(|v| *v as f32).collect();
-    let (bytes, report) = compress(&View::new(&[n; 3], &values)?, Options::new(bound).with_chain(chain)?)?;
-    Ok((report.stages.values as usize, decompress(&bytes)?.data().to_f64()))
-}
-
+/// The bytes of a ZFP stream without its header, and what it decodes to.
 fn zfp(x: &[f64], n: usize) -> Result<(usize, Vec<f64>)> {
-    through(x, n, "zfp", Bound::Abs(ZFP))
+    let values: Vec<f32> = x.iter().map(|v| *v as f32).collect();
+    let header = Header::new(DType::F32, &[n; 3], Params::accuracy(ZFP))?;
+    let mut stream = Vec::new();
+    encode(&values, &header, &mut stream)?;
+    let mut y = vec![0f32; x.len()];
+    decode(&stream, &[n; 3], &mut y)?;
+    Ok((stream.len().saturating_sub(HEADER).max(1), y.iter().map(|v| f64::from(*v)).collect()))
 }
 
 /// The lowest 4^3 of each 8^3 cosines; zeros make the last blocks whole.
 fn cosines(x: &[f64], n: usize) -> Result<Vec<f64>> {
     let padded = n.next_multiple_of(8);
     let inner = Array::from_vec(&[n; 3], x.to_vec())?;
-    let mut whole = Array::zeros(crate::DType::F64, Shape::new(&[padded; 3])?)?;
-    let part = crate::array::Region::new(&whole.shape(), &[0; 3], &[n; 3])?;
-    crate::array::Sink::write(&mut whole, &part, inner.data())?;
-    let (_, y) = through(&whole.data().to_f64(), padded, "dct:block=8,keep=4,bits=24", Bound::None)?;
-    Array::from_vec(&[padded; 3], y)?.view().gather(&part).map(|b| b.as_slice().to_f64())
+    let mut whole = Array::zeros(DType::F64, Shape::new(&[padded; 3])?)?;
+    let part = Region::new(&whole.shape(), &[0; 3], &[n; 3])?;
+    whole.write(&part, inner.data())?;
+    let options = Options::new(Bound::None).with_chain("dct:block=8,keep=4,bits=24")?;
+    let (bytes, _) = compress(&whole.view(), options)?;
+    decompress(&bytes)?.view().gather(&part).map(|b| b.as_slice().to_f64())
 }
 
 /// One level of a biorthogonal wavelet in units of 3/127 of the maximum, of which the fractions are cut off.
