@@ -13,8 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // L1
     ("entropy", &["array", "bits", "error"]),
     ("quantize", &["array", "bits", "error"]),
-    // The coefficients of a transform are coded by their places in it.
-    ("transform", &["array", "bits", "error", "entropy"]),
+    // The coefficients of a transform are coded by their places in it; bases learned from data are eigenvectors.
+    ("transform", &["array", "bits", "error", "entropy", "linalg"]),
     ("predict", &["array", "bits", "error"]),
     ("linalg", &["array", "bits", "error"]),
     // The pressure of a distribution has principal axes.

@@ -55,6 +55,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::dct::ENTRY,
     &c::tucker::ENTRY,
     &c::octree::ENTRY,
+    &c::pca::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,

@@ -14,6 +14,7 @@ pub mod lpc;
 pub mod lz4;
 pub mod octree;
 pub mod pack;
+pub mod pca;
 pub mod pco;
 pub mod raw;
 pub mod shuffle;

@@ -4,6 +4,7 @@
 mod bands;
 pub mod basis;
 mod coefficients;
+pub mod components;
 pub mod dct;
 mod lines;
 mod neighbours;

@@ -96,6 +96,29 @@ pub fn downhill(tolerance: f64, mut size: impl FnMut(f64) -> Result<f64>) -> Res
     Ok(best)
 }
 
+/// The step at the bottom of the one valley of `size`, to a factor of the fourth root of 2: from `first` by factors of 2 as long as they pay.
+/// Errors: those of `size`.
+pub fn valley(first: f64, mut size: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
+    let mut best = first;
+    let mut least = size(first)?;
+    for (factor, once) in
+        [(2.0, false), (0.5, false), (std::f64::consts::SQRT_2, true), (1.0 / std::f64::consts::SQRT_2, true)]
+    {
+        let before = best;
+        for _ in 0..if once { 1 } else { 24 } {
+            let s = size(best * factor)?;
+            if s >= least {
+                break;
+            }
+            (best, least) = (best * factor, s);
+        }
+        if best != before && once {
+            break;
+        }
+    }
+    Ok(best)
+}
+
 /// About how many bytes it takes to correct `y` to within `tolerance` of `x`: the entropy of the multiples of two
 /// tolerances between them.
 pub fn correction_bytes(x: &[f64], y: &[f64], tolerance: f64) -> f64 {
@@ -147,6 +170,14 @@ mod tests {
             Ok((1e6 / step) as usize)
         });
         assert_eq!(dear.unwrap(), 8.0 * 0.01);
+    }
+
+    #[test]
+    fn the_valley_is_found_from_afar() {
+        for bottom in [1e-3, 0.7, 1.0, 900.0] {
+            let step = valley(1.0, |s| Ok(libm::log(s / bottom).abs())).unwrap();
+            assert!((0.8..1.25).contains(&(step / bottom)), "{bottom} {step}");
+        }
     }
 
     #[test]
