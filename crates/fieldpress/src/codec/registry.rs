@@ -56,6 +56,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::tucker::ENTRY,
     &c::octree::ENTRY,
     &c::pca::ENTRY,
+    &c::harmonics::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,

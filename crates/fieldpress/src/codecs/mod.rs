@@ -5,6 +5,7 @@ pub mod bitround;
 pub mod dct;
 pub mod difference;
 pub mod dwt;
+pub mod harmonics;
 pub mod interp;
 pub mod lattice;
 pub mod linear;

@@ -408,7 +408,6 @@ impl Search {
         let mut coefficients = stack.clone();
         decomposition.forward(&mut coefficients, &shape)?;
 
-        let nothing = vec![0.0; x.len()];
         let whole = cells as f64 / tried as f64;
         let mut decoded = vec![0.0; stack.len()];
         let mut cheapest = |step: f64| -> Result<(f64, usize)> {
@@ -436,7 +435,7 @@ impl Search {
                     so_far += self.members as f64 * (libm::log2((norm / step).max(1.0)) + 2.0) / 8.0;
                 }
                 if self.count.is_none() || j + 1 == costs.len() {
-                    let rest = trial::correction_bytes(&rest, &nothing, tolerance);
+                    let rest = trial::remainder_bytes(rest.iter().copied(), tolerance);
                     let total = so_far + whole * rest * self.members as f64 / count as f64;
                     if total < best.0 {
                         best = (total, j);

@@ -6,6 +6,7 @@ pub mod basis;
 mod coefficients;
 pub mod components;
 pub mod dct;
+pub mod harmonics;
 mod lines;
 mod neighbours;
 pub mod polynomial;
