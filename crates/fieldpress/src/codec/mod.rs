@@ -28,5 +28,5 @@ pub use curve::{scaled_exp, scaled_ln, Curve, CurveFilter};
 pub use kernel::{round, Kernel, KernelBlocks};
 pub use levels::{decode_level, has_levels, inspect_levels, order_by_level, Table, TABLE_BYTES};
 pub use limits::Limits;
-pub use model::{Model, ModelCodec};
+pub use model::{cast, Model, ModelCodec};
 pub use payload::{inspect_payload, Outcome, StageBytes};

@@ -82,7 +82,7 @@ impl<M: Model> BlockCodec for BoundModel<M> {
 }
 
 /// What becomes of values in the element type.
-fn cast(values: &[f64], out: SliceMut<'_>) {
+pub fn cast(values: &[f64], out: SliceMut<'_>) {
     fn run<T: Element>(out: &mut [T], values: &[f64]) {
         for (o, &v) in out.iter_mut().zip(values) {
             *o = T::from_f64(v);

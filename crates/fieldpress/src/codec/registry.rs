@@ -60,6 +60,8 @@ pub static REGISTRY: &[&Entry] = &[
     &c::gmm::ENTRY,
     &c::vlasov::ENTRY,
     &c::blockset::ENTRY,
+    &c::pca::ENTRY,
+    &c::harmonics::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,

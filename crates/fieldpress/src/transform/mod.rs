@@ -4,12 +4,14 @@
 mod bands;
 pub mod basis;
 mod coefficients;
+pub mod components;
 pub mod dct;
 mod filter_tables;
 pub mod filterbank;
 pub mod filters;
 pub mod frame;
 pub mod gaussians;
+pub mod harmonics;
 pub mod hermite;
 mod lines;
 pub mod maxwellian;

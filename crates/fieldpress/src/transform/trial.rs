@@ -96,6 +96,29 @@ pub fn downhill(tolerance: f64, mut size: impl FnMut(f64) -> Result<f64>) -> Res
     Ok(best)
 }
 
+/// The step at the bottom of the one valley of `size`, to a factor of the fourth root of 2: from `first` by factors of 2 as long as they pay.
+/// Errors: those of `size`.
+pub fn valley(first: f64, mut size: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
+    let mut best = first;
+    let mut least = size(first)?;
+    for (factor, times) in [(2.0, 24), (std::f64::consts::SQRT_2, 1)] {
+        for factor in [factor, 1.0 / factor] {
+            let before = best;
+            for _ in 0..times {
+                let s = size(best * factor)?;
+                if s >= least {
+                    break;
+                }
+                (best, least) = (best * factor, s);
+            }
+            if best != before {
+                break;
+            }
+        }
+    }
+    Ok(best)
+}
+
 /// About how many bytes it takes to correct `y` to within `tolerance` of `x`: the entropy of the multiples of two
 /// tolerances between them.
 pub fn correction_bytes(x: &[f64], y: &[f64], tolerance: f64) -> f64 {
@@ -109,6 +132,28 @@ pub fn correction_bytes(x: &[f64], y: &[f64], tolerance: f64) -> f64 {
     let bits = |(q, &c): (usize, &u32)| {
         let extra = if q == 0 { 0.0 } else { 1.0 };
         f64::from(c) * (extra + libm::log2(n / f64::from(c.max(1))))
+    };
+    counts.iter().enumerate().map(bits).sum::<f64>() / 8.0
+}
+
+/// As [`correction_bytes`] of what is left of `x`, which may be any number of tolerances: large multiples cost their bits.
+pub fn remainder_bytes(rest: impl Iterator<Item = f64>, tolerance: f64) -> f64 {
+    let mut counts = [0u32; 80];
+    let mut n = 0.0;
+    for v in rest {
+        // Saturates, as above.
+        let q = (v.abs() / (2.0 * tolerance) + 0.5) as u64;
+        let class = if q < 16 { q as usize } else { 12 + q.ilog2() as usize };
+        counts[class] += 1;
+        n += 1.0;
+    }
+    let bits = |(class, &c): (usize, &u32)| {
+        let extra = match class {
+            0 => 0,
+            1..=15 => 1,
+            _ => class - 11,
+        };
+        f64::from(c) * (extra as f64 + libm::log2(n / f64::from(c.max(1))))
     };
     counts.iter().enumerate().map(bits).sum::<f64>() / 8.0
 }
@@ -147,6 +192,24 @@ mod tests {
             Ok((1e6 / step) as usize)
         });
         assert_eq!(dear.unwrap(), 8.0 * 0.01);
+    }
+
+    #[test]
+    fn remainders_cost_their_bits() {
+        let x: Vec<f64> = (0..4096).map(|i| f64::from(i % 31 - 15)).collect();
+        let near = remainder_bytes(x.iter().copied(), 0.5);
+        assert!((near - correction_bytes(&x, &[0.0; 4096], 0.5)).abs() < 1e-6 * near);
+        let far = |scale: f64| remainder_bytes(x.iter().map(|v| v * scale), 0.5);
+        assert!((far(1e6) - far(1e3) - 4096.0 * 10.0 / 8.0).abs() < 300.0, "{} {}", far(1e3), far(1e6));
+        assert!(far(f64::INFINITY).is_finite());
+    }
+
+    #[test]
+    fn the_valley_is_found_from_afar() {
+        for bottom in [1e-3, 0.7, 1.0, 900.0] {
+            let step = valley(1.0, |s| Ok(libm::log(s / bottom).abs())).unwrap();
+            assert!((0.8..1.25).contains(&(step / bottom)), "{bottom} {step}");
+        }
     }
 
     #[test]
