@@ -15,6 +15,7 @@ mod look;
 mod numbers;
 mod progress;
 mod screen;
+mod survey;
 mod table;
 mod verify;
 
@@ -55,6 +56,7 @@ enum Command {
     Info(info::Info),
     Compare(compare::Compare),
     Bench(bench::Bench),
+    Survey(survey::Survey),
     List(list::List),
     Completions(completions::Completions),
 }
@@ -74,6 +76,7 @@ fn run(cli: &Cli) -> Result<Answer> {
         Command::Info(c) => c.run().map(|()| Answer::Yes),
         Command::Compare(c) => c.run().map(|()| Answer::Yes),
         Command::Bench(c) => c.run(quiet).map(|()| Answer::Yes),
+        Command::Survey(c) => c.run(quiet).map(|()| Answer::Yes),
         Command::List(c) => c.run().map(|()| Answer::Yes),
         Command::Completions(c) => c.run().map(|()| Answer::Yes),
     }

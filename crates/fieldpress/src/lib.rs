@@ -17,6 +17,8 @@ pub mod metrics;
 pub mod predict;
 pub mod quantize;
 pub mod select;
+pub mod store;
+pub mod survey;
 pub mod transform;
 pub mod vdf;
 

@@ -13,16 +13,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     // L1
     ("entropy", &["array", "bits", "error"]),
     ("quantize", &["array", "bits", "error"]),
-    // The coefficients of a transform are coded by their places in it; bases learned from data are eigenvectors.
+    // The coefficients of a transform are coded by their places in it, and some are found by least squares.
     ("transform", &["array", "bits", "error", "entropy", "linalg"]),
     ("predict", &["array", "bits", "error"]),
     ("linalg", &["array", "bits", "error"]),
     // The pressure of a distribution has principal axes.
     ("vdf", &["array", "bits", "error", "linalg"]),
-    // L2
-    ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict"]),
+    // L2: moments of distributions are something to ask of
+    ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "vdf"]),
     ("metrics", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound"]),
-    ("codec", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound", "metrics"]),
+    (
+        "codec",
+        &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "linalg", "vdf", "bound", "metrics"],
+    ),
     // L3
     (
         "codecs",
@@ -35,18 +38,19 @@ const LAYERS: &[(&str, &[&str])] = &[
             "transform",
             "predict",
             "linalg",
+            "vdf",
             "bound",
             "metrics",
             "codec",
         ],
     ),
     // L4: codecs through the registry only
-    ("container", &["array", "bits", "error", "bound", "codec"]),
+    ("container", &["array", "bits", "error", "vdf", "bound", "codec"]),
     // L5
-    ("io", &["array", "bits", "error", "bound", "codec", "container"]),
+    ("io", &["array", "bits", "error", "vdf", "bound", "codec", "container"]),
 ];
 /// The modules that may know all others.
-const TOP: &[&str] = &["lib", "facade", "select", "files"];
+const TOP: &[&str] = &["lib", "facade", "select", "files", "store", "survey"];
 /// The one file outside `codecs` that names codecs.
 const REGISTRY: &str = "codec/registry.rs";
 

@@ -1,4 +1,4 @@
-//! Files written by the library are opened by NumPy, VTK, pymech and readers of VLSV. Skipped without Python (`FIELDPRESS_PYTHON`, or
+//! Files written by the library are opened by NumPy, VTK, pymech and readers of VLSV; transforms are those of PyWavelets. Skipped without Python (`FIELDPRESS_PYTHON`, or
 //! `python3`) or those packages.
 
 #![allow(clippy::unwrap_used)]
@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use fieldpress::array::{Buffer, Region, Sink, Source};
 use fieldpress::io::{format, npy, open, open_path, Arrays, Dataset, FileArray, OpenOptions, Role};
+use fieldpress::transform::filterbank::Mode;
+use fieldpress::transform::filters::Named;
+use fieldpress::transform::FilterBank;
 use fieldpress::{Array, DType, Error, Result, Shape};
 
 /// The arrays of a file, its fields with other values.
@@ -154,4 +157,48 @@ fn readers_of_vlsv_open_what_is_written() {
     let expected: Vec<String> = expected.into_iter().filter(known).collect();
     assert!(expected.len() > 30);
     check("check_vlsv.py", &[vec![file], expected].concat());
+}
+
+#[test]
+fn wavelet_transforms_are_those_of_pywavelets() {
+    let modes = [
+        ("symmetric", Mode::Symmetric),
+        ("zero", Mode::Zero),
+        ("periodic", Mode::Periodic),
+        ("stationary", Mode::Stationary),
+    ];
+    let shapes: [(u32, &[usize]); 6] =
+        [(1, &[37]), (3, &[64]), (2, &[12, 20]), (1, &[7, 33]), (2, &[8, 12, 16]), (1, &[5, 6, 11])];
+    let (mut cases, mut data) = (String::new(), Vec::new());
+    let mut put = |values: &[f64]| data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    for wavelet in Named::all() {
+        let name = String::from(wavelet);
+        for (word, mode) in modes {
+            for (levels, shape) in shapes {
+                let divides = shape.iter().all(|n| n % (1 << levels) == 0);
+                // Another filter of that name; lengths that PyWavelets does not know.
+                if name == "dmey" || (mode == Mode::Stationary && !divides) {
+                    continue;
+                }
+                let bank = FilterBank { wavelet, mode, levels: vec![levels; shape.len()] };
+                if bank.layout(shape).unwrap().len().unwrap() > 20_000 {
+                    continue;
+                }
+                let x: Vec<f64> =
+                    (0..shape.iter().product::<usize>()).map(|i| (i * i % 977) as f64 * 0.37 - 90.0).collect();
+                let mut c = bank.forward(&x, shape).unwrap();
+                put(&x);
+                put(&c);
+                c.iter_mut().for_each(|v| *v = v.round());
+                put(&c);
+                put(&bank.inverse(&c, shape).unwrap());
+                let extents: Vec<String> = shape.iter().map(|n| n.to_string()).collect();
+                cases += &format!("{name} {word} {levels} {}\n", extents.join(" "));
+            }
+        }
+    }
+    let (list, values) = (place("wavelets.txt"), place("wavelets.f64"));
+    std::fs::write(&list, cases).unwrap();
+    std::fs::write(&values, data).unwrap();
+    check("check_wavelets.py", &[list.display().to_string(), values.display().to_string()]);
 }

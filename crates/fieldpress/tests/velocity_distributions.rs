@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use fieldpress::array::Region;
+use fieldpress::array::{Region, View};
 use fieldpress::io::{open_path, Dataset, OpenOptions};
+use fieldpress::transform::filterbank::{FilterBank, Mode};
+use fieldpress::transform::filters::Named;
 use fieldpress::transform::zfp::{decode, encode, Header, Params};
 use fieldpress::vdf::{
     non_maxwellianity, Comparison, Dense, Distribution, Mesh, Moments, PublishedStatistics, Sparse, Tensor, BLOCK_CELLS,
 };
-use fieldpress::{Array, DType};
+use fieldpress::{compress, decompress, Array, Bound, DType, Options};
 
 /// The mass of the proton in kg as Vlasiator has it.
 const PROTON: f64 = 1.67262158e-27;
@@ -240,4 +242,84 @@ fn zfp_has_its_published_errors() {
     close(p.revised_pressure.frobenius, 0.15, 5e-3);
     close(p.l1, 0.046, 5e-4);
     close(p.l2, 0.032, 5e-4);
+}
+
+/// What a chain without a bound makes of `f`, padded with zeros to `n` cells along each axis; and its bytes.
+fn coded(f: &Dense<f32>, n: usize, chain: &str) -> (usize, Dense<f32>) {
+    let mut padded = vec![0.0; n * n * n];
+    for (row, from) in f.values().chunks_exact(50).enumerate() {
+        let at = (row / 50 * n + row % 50) * n;
+        padded[at..at + 50].copy_from_slice(from);
+    }
+    let options = Options::new(Bound::None).with_chain(chain).unwrap();
+    let (bytes, _) = compress(&View::new(&[n; 3], &padded).unwrap(), options).unwrap();
+    let decoded = decompress(&bytes).unwrap();
+    let mut d = f.clone();
+    for (row, to) in d.values_mut().chunks_exact_mut(50).enumerate() {
+        let at = (row / 50 * n + row % 50) * n;
+        to.copy_from_slice(&decoded.as_typed::<f32>().unwrap()[at..at + 50]);
+    }
+    (bytes.len(), d)
+}
+
+#[test]
+fn cosines_and_wavelets_have_their_published_errors() {
+    let Some(f) = notebook() else { return };
+    // Blocks of 8 cells, the last ones of 2 cells and zeros.
+    let (bytes, d) = coded(&f, 56, "dct:block=8,keep=4");
+    let p = PublishedStatistics::between(&f, &d).unwrap();
+    close(p.density, 0.394, 5e-4);
+    close(p.velocity, 0.114, 5e-4);
+    close(p.l1, 0.046, 5e-4);
+    close(p.l2, 0.044, 5e-4);
+    assert!(bytes < 87_808 / 4, "{bytes}");
+
+    // No level: values below the threshold become 0.
+    let (bytes, d) = coded(&f, 50, "wavelet:levels=0,absolute=true,threshold=1e-16,step=1e-19");
+    let p = PublishedStatistics::between(&f, &d).unwrap();
+    close(p.density, 0.038, 5e-4);
+    close(p.velocity, 0.005, 5e-4);
+    assert!(bytes < 262_648 && d.values().iter().filter(|v| **v == 0.0).count() == 59_755, "{bytes}");
+
+    // Integers of 8 bits: fractions are cut off, a third of the range is used.
+    let bank = FilterBank { wavelet: Named::parse("bior1.3").unwrap(), mode: Mode::Symmetric, levels: vec![1; 3] };
+    let values: Vec<f64> = f.values().iter().map(|v| f64::from(v.max(0.0))).collect();
+    let unit = values.iter().fold(0.0, |m: f64, v| m.max(*v)) / (127.0 / 3.0);
+    let mut c = bank.forward(&values, &[50; 3]).unwrap();
+    assert_eq!(c.len(), 54 * 54 * 54);
+    c.iter_mut().for_each(|v| *v = (*v / unit).trunc() * unit);
+    let mut d = f.clone();
+    d.values_mut().iter_mut().zip(bank.inverse(&c, &[50; 3]).unwrap()).for_each(|(d, v)| *d = v as f32);
+    let p = PublishedStatistics::between(&f, &d).unwrap();
+    close(p.density, 6.009, 5e-4);
+    close(p.velocity, 0.834, 5e-4);
+    // Rounded to the nearest, as many bits do far better.
+    let (_, d) = coded(&f, 50, "wavelet:wavelet=bior1.3,levels=1,bits=8");
+    assert!(PublishedStatistics::between(&f, &d).unwrap().density < 1.0);
+}
+
+#[test]
+fn the_methods_of_the_notebook_have_their_published_errors() {
+    let Some(f) = notebook() else { return };
+    let wide = Dense::new(*f.mesh(), f.values().iter().map(|v| f64::from(*v)).collect()).unwrap();
+    let all = fieldpress::survey::published(&wide).unwrap();
+    let of = |name: &str| all.iter().find(|p| p.method.starts_with(name)).unwrap();
+    for (name, ratio, expected) in [
+        ("zfp", Some(87.316), [0.083, 0.000, 0.046, 0.032]),
+        ("DCT", Some(8.0), [0.394, 0.114, 0.046, 0.044]),
+        ("DWT, threshold", Some(1.9159), [0.038, 0.005, 0.0004, 0.0004]),
+        ("Hermite", Some(36.982), [10.802, 2.579, 0.175, 0.143]),
+        ("PCA", Some(83.333), [0.031, 0.001, 0.006, 0.007]),
+    ] {
+        let (p, s) = (of(name), of(name).statistics);
+        let found = [s.density, s.velocity, s.l1, s.l2];
+        // Its principal components were drawn by a randomised method.
+        let near = if name == "PCA" { 1.5e-3 } else { 6e-4 };
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= near), "{name}: {found:?}");
+        assert!(ratio.zip(p.ratio).is_some_and(|(a, b)| (a / b - 1.0).abs() < 2e-4), "{name}: {:?}", p.ratio);
+    }
+    let s = of("DWT, int8").statistics;
+    assert!((s.density - 6.009).abs() < 6e-4 && (s.velocity - 0.834).abs() < 6e-4, "{s:?}");
+    let small = Dense::new(Mesh::unit([8; 3]).unwrap(), vec![1.0; 512]).unwrap();
+    assert!(fieldpress::survey::published(&small).is_err());
 }

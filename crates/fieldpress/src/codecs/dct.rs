@@ -7,8 +7,9 @@
 //! # Format
 //! | bytes | content |
 //! |---|---|
+//! | 2 varints | only where high frequencies were dropped: 0, and how many were kept along each axis, from 1 |
 //! | varint for each axis | edge of the transform's blocks, from 1; their product is at most 2^15 |
-//! | rest | the coefficients, see [`Quantised`], regrouped by [`BlockDct::regroup`], in the bands of [`BlockDct::bands`] |
+//! | rest | the coefficients, see [`Quantised`], regrouped by [`BlockDct::regroup`], in those of the bands of [`BlockDct::bands`] that were kept |
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +20,7 @@ use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, Block, Model, ModelCodec};
 use crate::error::{Error, Result};
 use crate::transform::dct::{MAX_BANDS, MAX_EDGE};
-use crate::transform::{trial, BlockDct, Coder, Quantised};
+use crate::transform::{trial, BlockDct, Coder, Precision, Quantised};
 
 /// The registry's entry.
 pub const ENTRY: Entry = Entry {
@@ -27,24 +28,66 @@ pub const ENTRY: Entry = Entry {
     doc: "Block cosine transform with context-coded coefficients.",
     params: &[
         ("block", "edge of the blocks along every axis; without it, the best of 4, 8, 16 and 32"),
+        ("keep", "how many of the lowest frequencies are kept along each axis of a block, from 1; without it, all"),
+        Precision::THRESHOLD,
+        Precision::STEP,
+        Precision::BITS,
+        Precision::ABSOLUTE,
         ("coder", "mixed: mixed adaptive models, smallest; classes: static rANS, faster (default mixed)"),
     ],
-    make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Dct>("dct", v)?)))),
+    make: Make::Codec(|v| Ok(Box::new(ModelCodec(parse_config::<Dct>("dct", v)?.checked()?)))),
     idempotent: false,
-    unbounded: false,
+    unbounded: true,
 };
 
 /// The configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dct {
     /// Edge of the blocks along every axis, halved along the longest as long as a block has more than 2^15 values;
     /// `None` chooses edges for each axis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<usize>,
+    /// How many of the lowest frequencies are kept along each axis of a block; `None` keeps all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
+    /// As [`Precision::threshold`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub threshold: f64,
+    /// As [`Precision::step`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<f64>,
+    /// As [`Precision::bits`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u32>,
+    /// As [`Precision::absolute`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absolute: bool,
     /// How coefficients are coded.
     #[serde(default)]
     pub coder: Coder,
+}
+
+fn is_zero(v: &f64) -> bool {
+    *v == 0.0
+}
+
+impl Dct {
+    /// Errors: `InvalidArgument` for nothing to keep; as [`Precision::check`].
+    fn checked(self) -> Result<Dct> {
+        if self.keep == Some(0) {
+            return Err(Error::invalid("expected at least 1 frequency to keep, found 0"));
+        }
+        self.precision().check()?;
+        Ok(self)
+    }
+    fn precision(&self) -> Precision {
+        Precision { threshold: self.threshold, step: self.step, bits: self.bits, absolute: self.absolute }
+    }
+    /// The frequencies kept along each axis of blocks of `edges`; `None` where these are all.
+    fn kept(&self, edges: &[usize]) -> Option<usize> {
+        self.keep.filter(|&k| edges.iter().any(|&e| e > k))
+    }
 }
 
 /// Edges tried.
@@ -60,29 +103,46 @@ impl Model for Dct {
     fn fit(&self, x: &[f64], block: &Block<'_>, tolerance: f64, out: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
         let shape = block.shape.dims();
         let (sample, sample_shape) = trial::sample(x, shape, trial::step_sample_size(x.len()));
+        let precision = self.precision();
         let edges = match self.block {
             Some(edge) => fitting(shape, edge)?,
-            None => choose(&sample, &sample_shape, shape, trial::TRIAL_STEP * tolerance)?,
+            None if tolerance < f64::MAX => choose(&sample, &sample_shape, shape, trial::TRIAL_STEP * tolerance)?,
+            None => {
+                let step = precision.apply(&mut sample.clone(), tolerance).unwrap_or(0.0);
+                choose(&sample, &sample_shape, shape, step.max(f64::MIN_POSITIVE))?
+            }
         };
-        let coefficients = forward(&sample, &sample_shape, &edges)?;
-        let transform = BlockDct::new(&sample_shape, &edges)?;
-        let bands = transform.bands()?;
-        let (mut bytes, mut regrouped) = (Vec::new(), vec![0.0; sample.len()]);
-        let step = trial::best_step(&sample, tolerance, |step, y| {
-            bytes.clear();
-            let quantised = Quantised::new(&coefficients, step);
-            quantised.values(&mut regrouped);
-            transform.regroup(&regrouped, y, true)?;
-            transform.inverse(y)?;
-            quantised.encode(&sample_shape, &bands, Coder::Classes, &mut bytes)?;
-            Ok(bytes.len())
-        })?;
-        edges.iter().for_each(|&e| put_varint(out, e as u64));
+        let keep = self.kept(&edges);
         let transform = BlockDct::new(shape, &edges)?;
-        let mut coefficients = forward(x, shape, &edges)?;
+        let mut coefficients = forward(x, shape, &edges, keep)?;
+        let step = match precision.apply(&mut coefficients, tolerance) {
+            Some(step) => step,
+            None => {
+                let mut coefficients = forward(&sample, &sample_shape, &edges, keep)?;
+                precision.apply(&mut coefficients, tolerance);
+                let transform = BlockDct::new(&sample_shape, &edges)?;
+                let bands = transform.bands(keep)?;
+                let (mut bytes, mut regrouped) = (Vec::new(), vec![0.0; sample.len()]);
+                trial::best_step(&sample, tolerance, |step, y| {
+                    bytes.clear();
+                    let quantised = Quantised::new(&coefficients, step);
+                    quantised.values(&mut regrouped);
+                    transform.regroup(&regrouped, y, true)?;
+                    transform.inverse(y)?;
+                    quantised.encode(&sample_shape, &bands, Coder::Classes, &mut bytes)?;
+                    Ok(bytes.len())
+                })?
+            }
+        };
+        if let Some(keep) = keep {
+            put_varint(out, 0);
+            put_varint(out, keep as u64);
+        }
+        edges.iter().for_each(|&e| put_varint(out, e as u64));
+        let bands = transform.bands(keep)?;
         let quantised = Quantised::new(&coefficients, step);
         quantised.values(&mut coefficients);
-        quantised.encode(shape, &transform.bands()?, self.coder, out)?;
+        quantised.encode(shape, &bands, self.coder, out)?;
         let mut decoded = vec![0.0; x.len()];
         transform.regroup(&coefficients, &mut decoded, true)?;
         transform.inverse(&mut decoded)?;
@@ -91,11 +151,21 @@ impl Model for Dct {
 
     fn reconstruct(&self, bytes: &[u8], shape: &Shape, out: &mut [f64]) -> Result<()> {
         let mut r = ByteReader::new(bytes);
-        let edges = (0..shape.rank()).map(|_| r.count(MAX_BANDS)).collect::<Result<Vec<usize>>>()?;
+        let mut edges = (0..shape.rank().min(1)).map(|_| r.count(MAX_BANDS)).collect::<Result<Vec<usize>>>()?;
+        let keep = match edges.first() {
+            Some(0) => {
+                edges.clear();
+                Some(r.count(MAX_BANDS)?)
+            }
+            _ => None,
+        };
+        while edges.len() < shape.rank() {
+            edges.push(r.count(MAX_BANDS)?);
+        }
         let product = edges.iter().try_fold(1usize, |n, &e| n.checked_mul(e));
-        if !product.is_some_and(|n| (1..=MAX_BANDS).contains(&n)) {
+        if !product.is_some_and(|n| (1..=MAX_BANDS).contains(&n)) || keep == Some(0) {
             return Err(Error::corrupt(format!(
-                "expected block edges of a product up to {MAX_BANDS}, found {edges:?}"
+                "expected block edges of a product up to {MAX_BANDS} and something kept of them, found {edges:?} and {keep:?}"
             )));
         }
         let transform = BlockDct::new(shape, &edges).map_err(|e| Error::corrupt(e.message()))?;
@@ -104,17 +174,18 @@ impl Model for Dct {
             .try_reserve_exact(out.len())
             .map_err(|_| Error::limit(format!("expected memory for {} values, found too little", out.len())))?;
         regrouped.resize(out.len(), 0.0);
-        Quantised::decode(r.rest(), shape, &transform.bands()?)?.values(&mut regrouped);
+        Quantised::decode(r.rest(), shape, &transform.bands(keep)?)?.values(&mut regrouped);
         transform.regroup(&regrouped, out, true)?;
         transform.inverse(out)
     }
 }
 
-/// Coefficients of `x`, regrouped.
-fn forward(x: &[f64], shape: &[usize], edges: &[usize]) -> Result<Vec<f64>> {
+/// Coefficients of `x`, regrouped; 0 for frequencies that are not kept.
+fn forward(x: &[f64], shape: &[usize], edges: &[usize], keep: Option<usize>) -> Result<Vec<f64>> {
     let transform = BlockDct::new(shape, edges)?;
     let mut y = x.to_vec();
     transform.forward(&mut y)?;
+    keep.map_or(Ok(()), |keep| transform.keep(&mut y, keep))?;
     let mut regrouped = vec![0.0; y.len()];
     transform.regroup(&y, &mut regrouped, false)?;
     Ok(regrouped)
@@ -191,7 +262,7 @@ mod tests {
         for shape in shapes {
             for block in [None, Some(1), Some(5), Some(8), Some(1000)] {
                 for coder in [Coder::Mixed, Coder::Classes] {
-                    let dct = Dct { block, coder };
+                    let dct = Dct { block, coder, ..Dct::default() };
                     let x = field(shape);
                     let bytes = fit(&dct, &x, shape, 0.01);
                     let mut y = vec![0.0; x.len()];
@@ -213,11 +284,44 @@ mod tests {
         assert!(bytes.len() < 256 * 13 / 8 + 40, "{}", bytes.len());
     }
 
+    /// What is kept of blocks of 4 and of the shorter ones at the ends, by the definition.
+    #[test]
+    fn without_a_bound_the_lowest_frequencies_are_kept() {
+        let (shape, n) = ([6, 9], 54);
+        let x: Vec<f64> = (0..n).map(|i| ((i * i) % 23) as f64 - 7.0).collect();
+        let dct = Dct { block: Some(4), keep: Some(2), step: Some(1e-9), ..Dct::default() };
+        let bytes = fit(&dct, &x, &shape, f64::MAX);
+        let mut y = vec![0.0; n];
+        Dct::default().reconstruct(&bytes, &Shape::new(&shape).unwrap(), &mut y).unwrap();
+        let transform = BlockDct::new(&shape, &[4, 4]).unwrap();
+        let (mut a, mut b) = (x.clone(), y);
+        transform.forward(&mut a).unwrap();
+        transform.forward(&mut b).unwrap();
+        for i in 0..n {
+            let kept = i / 9 % 4 < 2 && i % 9 % 4 < 2;
+            assert!((b[i] - if kept { a[i] } else { 0.0 }).abs() < 1e-6, "{i}: {} {}", a[i], b[i]);
+        }
+        let all = fit(&Dct { keep: None, ..dct }, &x, &shape, f64::MAX);
+        assert!(bytes.len() < all.len() && fit(&Dct { keep: Some(4), ..dct }, &x, &shape, f64::MAX) == all);
+        let few = fit(&Dct { keep: None, step: None, bits: Some(6), ..dct }, &x, &shape, f64::MAX);
+        let fewer = fit(&Dct { keep: None, step: None, threshold: 0.2, ..dct }, &x, &shape, f64::MAX);
+        assert!(few.len() < all.len() && fewer.len() < few.len());
+        // Nothing is said: 16 bits of the largest.
+        let bytes = fit(&Dct::default(), &x, &shape, f64::MAX);
+        let mut y = vec![0.0; n];
+        Dct::default().reconstruct(&bytes, &Shape::new(&shape).unwrap(), &mut y).unwrap();
+        assert!(x.iter().zip(&y).all(|(a, b)| (a - b).abs() < 0.01));
+    }
+
     #[test]
     fn the_bound_holds_behind_the_bounded_stage() {
         let shape = [30, 41, 17];
-        bounds_hold(&["dct", "dct:block=8,coder=classes", "dct:block=6"], &field(&shape), &shape);
-        assert!(Options::new(Bound::Abs(1.0)).with_chain("dct:edge=8").is_err());
+        let chains =
+            ["dct", "dct:block=8,coder=classes", "dct:block=6", "dct:block=8,keep=4", "dct:threshold=1e-3,bits=12"];
+        bounds_hold(&chains, &field(&shape), &shape);
+        for bad in ["edge=8", "keep=0", "step=0", "bits=40", "bits=8,step=1"] {
+            assert!(Options::new(Bound::Abs(1.0)).with_chain(&format!("dct:{bad}")).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -225,6 +329,8 @@ mod tests {
         let shape = [9, 20, 13];
         for coder in [Coder::Mixed, Coder::Classes] {
             let dct = Dct { coder, ..Dct::default() };
+            let few = Dct { keep: Some(2), block: Some(5), ..dct };
+            survives_damage(&few, &fit(&few, &field(&shape), &shape, 0.05), &shape);
             survives_damage(&dct, &fit(&dct, &field(&shape), &shape, 0.01), &shape);
         }
     }

@@ -2,10 +2,13 @@
 
 pub mod asinh;
 pub mod bitround;
+pub mod blockset;
 pub mod dct;
 pub mod difference;
 pub mod dwt;
+pub mod gmm;
 pub mod harmonics;
+pub mod hermite;
 pub mod interp;
 pub mod lattice;
 pub mod linear;
@@ -22,6 +25,8 @@ pub mod shuffle;
 pub mod spatial_delta;
 pub mod transpose;
 pub mod tucker;
+pub mod vlasov;
+pub mod wavelet;
 pub mod zfp;
 pub mod zlib;
 pub mod zstd;

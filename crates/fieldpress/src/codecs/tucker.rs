@@ -23,7 +23,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::array::{Shape, MAX_RANK};
+use crate::array::Shape;
 use crate::bits::{put_section, put_varint, ByteReader};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, Block, Model, ModelCodec};
@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::linalg::eigenvectors;
 use crate::transform::basis::{decode_bases, encode_bases, MAX_LEARNED};
 use crate::transform::dct::{cosine_rows, MAX_EDGE};
-use crate::transform::product::{gram, product, transposed, zeros};
+use crate::transform::product::{corner, gram, norms, product, transposed, zeros};
 use crate::transform::{trial, Band, Basis, Coder, Quantised};
 
 /// The registry's entry.
@@ -111,34 +111,6 @@ impl Spectrum {
         let r = self.norms.iter().take_while(|&&n| n > DEAD * step).count().clamp(1, self.most);
         Basis::fit(&self.vectors, &self.norms, r, step)
     }
-}
-
-/// The norms of what `x` has at each position along `axis`.
-fn norms(x: &[f64], shape: &[usize], axis: usize) -> Vec<f64> {
-    let (n, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
-    let mut sums = vec![0.0; n];
-    for (i, part) in x.chunks_exact(inner.max(1)).enumerate() {
-        sums[i % n] += part.iter().map(|v| v * v).sum::<f64>();
-    }
-    sums.iter().map(|s| s.sqrt()).collect()
-}
-
-/// The first `to` positions along each axis.
-fn cut(x: &[f64], shape: &[usize], to: &[usize]) -> Vec<f64> {
-    let mut values = x.to_vec();
-    for k in 0..shape.len() {
-        let inner: usize = shape[k + 1..].iter().product();
-        values = values.chunks_exact(shape[k] * inner).flat_map(|l| l[..to[k] * inner].iter().copied()).collect();
-    }
-    values
-}
-
-/// The bands of a core. What is taken off the first band, the mean, a core has not: that band is empty.
-fn bands(extents: &[usize]) -> [Band; 2] {
-    let empty = Band { origin: [0; MAX_RANK], extents: [0; MAX_RANK], parents: Vec::new(), follows: false, level: 7 };
-    let mut all = Band { extents: [1; MAX_RANK], level: 0, ..empty.clone() };
-    all.extents.iter_mut().zip(extents).for_each(|(a, e)| *a = *e);
-    [empty, all]
 }
 
 /// The array whose core is `core`. `rows` has the vectors of each axis, one a row; none where it is left alone.
@@ -232,7 +204,7 @@ impl Tucker {
             None => shape[k],
         };
         let ranks: Vec<usize> = (0..shape.len()).map(reach).collect();
-        let core = Quantised::new(&cut(&y, &extents, &ranks), step);
+        let core = Quantised::new(&corner(&y, &extents, &ranks), step);
         let mut bytes: Vec<u8> = forms.iter().map(|&f| f as u8).collect();
         ranks.iter().for_each(|&r| put_varint(&mut bytes, r as u64));
         let bases: Vec<Basis> = bases.into_iter().zip(&ranks).filter_map(|(b, &r)| Some(b?.cut(r))).collect();
@@ -244,7 +216,7 @@ impl Tucker {
         }
         let mut values = vec![0.0; ranks.iter().product()];
         core.values(&mut values);
-        core.encode(&ranks, &bands(&ranks), self.coder, &mut bytes)?;
+        core.encode(&ranks, &Band::core(&ranks), self.coder, &mut bytes)?;
         Ok(Made { bytes, values: expand(values, &ranks, shape, &rows)? })
     }
 }
@@ -309,7 +281,7 @@ impl Model for Tucker {
             (0..dims.len()).filter(|&k| forms[k] == 2).map(|k| (dims[k], ranks[k])).collect();
         let mut bases = decode_bases(r.section()?, &learned)?.into_iter();
         let mut values = zeros(ranks.iter().product())?;
-        Quantised::decode(r.rest(), &ranks, &bands(&ranks))?.values(&mut values);
+        Quantised::decode(r.rest(), &ranks, &Band::core(&ranks))?.values(&mut values);
         if values.iter().all(|&v| v == 0.0) {
             out.fill(0.0);
             return Ok(());

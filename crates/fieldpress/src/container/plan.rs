@@ -70,14 +70,11 @@ impl Plan {
 /// What to aim at where nothing is asked of single values: with limits on moments, values of about that precision.
 fn aim(bound: &Bound, criterion: &Criterion, stats: &Stats) -> Term {
     let free = criterion.quantities.is_empty() || bound.asks_nothing();
-    let share = (AIM * criterion.quantities.moments.strictest().unwrap_or(1.0)).clamp(1e-7, 1e-2);
+    // Errors of values cancel in moments, and a repair restores what is left.
+    let share = criterion.quantities.moments.strictest().unwrap_or(1e-6).sqrt().clamp(1e-5, 1e-2);
     let abs = share * stats.max.abs().max(stats.min.abs());
     match !free && abs.is_finite() && abs > 0.0 {
         true => Term { abs, rel: 0.0 },
         false => Term::FREE,
     }
 }
-
-/// Errors of values cancel in moments, and a repair restores these: about so many times a limit on moments is the error of values, relative to the
-/// largest, that is worth trying.
-const AIM: f64 = 10.0;

@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::io::Write;
 
+use serde_json::{json, Value};
+
 use super::input::{Event, Input, Watch};
 use super::order::order;
 use super::Glob;
 use crate::bound::Bound;
+use crate::codec::Chain;
 use crate::container::{ArchiveWriter, ArrayOptions, ArrayReport, FileHeader, Plan, Role};
 use crate::error::{Error, Result};
 use crate::facade::{Choice, Options};
 use crate::io::{self, FileArray, OpenOptions};
+use crate::select::Tier;
 use crate::vdf::Velocities;
 
 /// Arrays below this many bytes are stored without a chain when they are lossless: naming one would cost more than it saves.
@@ -146,9 +150,15 @@ fn put<W: Write>(
     }
     let bound = if job.apart { options.bound.of_values() } else { options.bound.clone() };
     let plan = Plan::new(source, &bound, options.fill, options.detect_fill)?;
-    let chains = match bytes < TINY && !job.lossy {
-        true => Vec::new(),
-        false => options.choice.chains(source, &plan, options.progressive)?,
+    let chains = match (suited(job, options, &plan), bytes < TINY && !job.lossy) {
+        (_, true) => Vec::new(),
+        // Another takes its place where it refuses a block.
+        (Some(own), _) if plan.hint.is_exact() => {
+            let others = options.choice.chains(source, &plan, options.progressive)?;
+            std::iter::once(own).chain(others).collect()
+        }
+        (Some(own), _) => vec![own],
+        (None, false) => options.choice.chains(source, &plan, options.progressive)?,
     };
     let progress = |n: u64| {
         if let Some(w) = watch {
@@ -169,6 +179,26 @@ fn put<W: Write>(
         progress: Some(&progress),
     };
     writer.put_array(&job.name, source, settings)
+}
+
+/// The chain made for such an array, where the choice is ours and it can do what is asked: what is not lossy, or has a floor.
+fn suited(job: &Job, options: &Options, plan: &Plan) -> Option<Chain> {
+    let ours = !matches!(options.choice, Choice::Chains(_) | Choice::Tier(Tier::Fast)) && !options.progressive;
+    let own = job.array.suits.as_ref().filter(|_| ours)?;
+    let hint = plan.hint;
+    let chain = match (job.lossy, hint.is_exact(), hint.rel > 0.0) {
+        (false, ..) if job.array.role == Role::Field => return None,
+        (false, ..) => own.clone(),
+        (true, true, _) => return None,
+        (true, false, false) => own.clone(),
+        (true, false, true) if hint.abs > 0.0 => {
+            let steps = own.as_array().cloned().unwrap_or_default();
+            let log = json!({ "id": "log", "scale": hint.abs / hint.rel });
+            Value::Array(std::iter::once(log).chain(steps).collect())
+        }
+        _ => return None,
+    };
+    Chain::from_json(&chain).ok()
 }
 
 /// Errors unless every pattern fits an array.
@@ -209,6 +239,8 @@ fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<Vec<usize>
         let mut of = Vec::new();
         let told = job.array.velocities.iter().flat_map(Velocities::companions).map(String::from);
         let mut used: Vec<String> = of_chains.iter().cloned().chain(told).filter(|_| job.lossy).collect();
+        let own = job.array.suits.as_ref().and_then(|s| Chain::from_json(s).ok());
+        used.extend(own.iter().flat_map(Chain::companions));
         used.sort_unstable();
         used.dedup();
         for name in &used {

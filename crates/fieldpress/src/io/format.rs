@@ -18,6 +18,8 @@ pub struct FileArray {
     pub role: Role,
     /// What the file says of it (units, mesh, population, ...); kept in the archive.
     pub attributes: Map<String, Value>,
+    /// A chain made for such arrays, as [`Chain::from_json`](crate::Chain::from_json) reads it; its companions are arrays of the file.
+    pub suits: Option<Value>,
     /// How its values are velocity distributions, if they are; the names are those of arrays of the file.
     pub velocities: Option<Velocities>,
     /// Its values.

@@ -58,6 +58,7 @@ impl Format for Raw {
                 name: NAME.into(),
                 role: Role::Field,
                 attributes: Map::new(),
+                suits: None,
                 velocities: None,
                 source,
             }],

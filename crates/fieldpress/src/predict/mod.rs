@@ -1,5 +1,6 @@
 //! L1: predictors. They know nothing of bounds or bytes.
 
+pub mod faded;
 pub mod interpolation;
 pub mod least_squares;
 pub mod linear;

@@ -52,6 +52,15 @@ pub struct Band {
 }
 
 impl Band {
+    /// The bands of an array of coefficients that fall off along every axis, but have no mean to be taken off the first band: that
+    /// one is empty, and all else is the second.
+    pub fn core(extents: &[usize]) -> [Band; 2] {
+        let empty =
+            Band { origin: [0; MAX_RANK], extents: [0; MAX_RANK], parents: Vec::new(), follows: false, level: 7 };
+        let mut all = Band { extents: [1; MAX_RANK], level: 0, ..empty.clone() };
+        all.extents.iter_mut().zip(extents).for_each(|(a, e)| *a = *e);
+        [empty, all]
+    }
     /// Whether it lies in an array of `shape`.
     pub(super) fn is_inside(&self, shape: &[usize]) -> bool {
         let ends = self.origin.iter().zip(&self.extents).map(|(o, e)| o.checked_add(*e));
@@ -172,11 +181,15 @@ impl Decomposition {
     /// The subbands with what is known of each when it is coded. An array of rank 0 has one of a single axis.
     /// Errors: as [`Decomposition::subbands`].
     pub fn bands(&self, shape: &[usize]) -> Result<Vec<Band>> {
-        let subbands = self.subbands(shape)?;
+        Ok(self.related(&self.subbands(shape)?))
+    }
+
+    /// `subbands`, wherever they lie, with what is known of each when it is coded after those before.
+    pub(super) fn related(&self, subbands: &[Subband]) -> Vec<Band> {
         let split = self.levels.iter().filter(|&&l| l > 0).count().max(1) as u32;
         let mut bands = Vec::with_capacity(subbands.len());
         let mut before: Option<&Subband> = None;
-        for band in &subbands {
+        for band in subbands {
             let shifts = |i: usize| {
                 let mut s = [0; MAX_RANK];
                 s.iter_mut().zip(&subbands[i].depth).zip(&band.depth).for_each(|((s, p), d)| *s = p - d);
@@ -186,13 +199,13 @@ impl Decomposition {
             bands.push(Band {
                 origin: band.origin,
                 extents: band.extents,
-                parents: self.parents(band, &subbands).into_iter().map(shifts).collect(),
+                parents: self.parents(band, subbands).into_iter().map(shifts).collect(),
                 follows: before.is_some_and(|b| self.are_siblings(b, band)),
                 level: if band.high == 0 { 7 } else { (depth.saturating_sub(1) / split).min(6) },
             });
             before = Some(band);
         }
-        Ok(bands)
+        bands
     }
 
     /// Where the coefficients of `band` have the same orientation and are coarser by one step: along all axes that are

@@ -186,9 +186,9 @@ impl BlockDct {
     }
 
     /// The bands of the coefficients after [`BlockDct::regroup`]: one for each frequency, the lowest first, by their sum;
-    /// extents are numbers of blocks. The parents of a frequency are those lower by one and by two along each axis.
-    /// Errors: `InvalidArgument` for more than [`MAX_BANDS`].
-    pub fn bands(&self) -> Result<Vec<Band>> {
+    /// extents are numbers of blocks. The parents of a frequency are those lower by one and by two along each axis. With `keep`, those below
+    /// it along every axis alone. Errors: `InvalidArgument` for more than [`MAX_BANDS`].
+    pub fn bands(&self, keep: Option<usize>) -> Result<Vec<Band>> {
         let rank = self.shape.len();
         let edges: Vec<usize> = self.axes.iter().map(|a| a.0).collect();
         let count = edges.iter().try_fold(1usize, |n, &e| n.checked_mul(e)).filter(|&n| n <= MAX_BANDS);
@@ -200,7 +200,9 @@ impl BlockDct {
                 f[k] = rest % edges[k];
                 rest /= edges[k];
             }
-            frequencies.push(f);
+            if keep.is_none_or(|keep| f.iter().all(|&f| f < keep)) {
+                frequencies.push(f);
+            }
         }
         frequencies.sort_by_key(|f| f.iter().sum::<usize>());
         let place = |f: &[usize; MAX_RANK]| (0..rank).fold(0, |n, k| n * edges[k] + f[k]);
@@ -244,6 +246,21 @@ impl BlockDct {
         let (edge, n) = (self.axes[axis].0, self.shape[axis]);
         let (whole, short) = (n / edge, n % edge);
         (f * whole + f.min(short), whole + usize::from(f < short))
+    }
+
+    /// Sets the coefficients in `data`, in the order of blocks, to 0 that are not below frequency `keep` along every axis.
+    /// Errors: as [`BlockDct::forward`].
+    pub fn keep(&self, data: &mut [f64], keep: usize) -> Result<()> {
+        check(&self.shape, data.len())?;
+        let step = strides(&self.shape);
+        for (i, v) in data.iter_mut().enumerate() {
+            let is_high =
+                |(k, axis): (usize, &(usize, Line, Option<Line>))| i / step[k] % self.shape[k] % axis.0 >= keep;
+            if self.axes.iter().enumerate().any(is_high) {
+                *v = 0.0;
+            }
+        }
+        Ok(())
     }
 
     /// Brings coefficients of the same frequency together (`from` in the order of blocks, `to` in that of
@@ -434,7 +451,7 @@ mod tests {
             assert_eq!(x, z);
             let step = strides(shape);
             let mut seen = 0;
-            let bands = t.bands().unwrap();
+            let bands = t.bands(None).unwrap();
             for band in &bands {
                 let m: usize = band.extents[..shape.len()].iter().product();
                 let mut common = None;
@@ -453,7 +470,7 @@ mod tests {
             assert_eq!(seen, n);
             assert!(bands.iter().enumerate().all(|(i, b)| b.parents.iter().all(|p| p.0 < i)));
         }
-        assert!(BlockDct::new(&[64, 64, 64], &[64, 64, 64]).unwrap().bands().is_err());
+        assert!(BlockDct::new(&[64, 64, 64], &[64, 64, 64]).unwrap().bands(None).is_err());
     }
 
     #[test]

@@ -11,13 +11,14 @@ const MANY: usize = 64;
 
 /// What lies along an axis of an array: lines of `n` values, `inner` apart.
 #[derive(Clone, Copy)]
-struct Lines {
+pub(super) struct Lines {
     n: usize,
     inner: usize,
 }
 
 impl Lines {
-    fn new(shape: &[usize], axis: usize, len: usize) -> Result<Lines> {
+    /// Errors: `InvalidArgument` when there is no such axis, or another number of values.
+    pub(super) fn new(shape: &[usize], axis: usize, len: usize) -> Result<Lines> {
         check(shape, len)?;
         match shape.get(axis) {
             Some(&n) => Ok(Lines { n, inner: shape[axis + 1..].iter().product() }),
@@ -36,7 +37,7 @@ impl Lines {
     }
     /// Copies `count` lines from `first` on into the columns of `tile`.
     #[inline(always)]
-    fn load<const N: usize>(self, x: &[f64], first: usize, count: usize, tile: &mut [[f64; N]]) {
+    pub(super) fn load<const N: usize>(self, x: &[f64], first: usize, count: usize, tile: &mut [[f64; N]]) {
         if self.are_together(first, count) {
             for (row, part) in tile.iter_mut().zip(x[self.start(first)..].chunks(self.inner)) {
                 row[..count].copy_from_slice(&part[..count]);
@@ -49,8 +50,23 @@ impl Lines {
             }
         }
     }
+    /// The inverse of [`Lines::load`].
+    #[inline(always)]
+    pub(super) fn store<const N: usize>(self, tile: &[[f64; N]], first: usize, count: usize, y: &mut [f64]) {
+        if self.are_together(first, count) {
+            for (row, part) in tile.iter().zip(y[self.start(first)..].chunks_mut(self.inner)) {
+                part[..count].copy_from_slice(&row[..count]);
+            }
+            return;
+        }
+        for lane in 0..count {
+            for (row, v) in tile.iter().zip(y[self.start(first + lane)..].iter_mut().step_by(self.inner)) {
+                *v = row[lane];
+            }
+        }
+    }
     /// The same lines with `n` values each.
-    fn with(self, n: usize) -> Lines {
+    pub(super) fn with(self, n: usize) -> Lines {
         Lines { n, ..self }
     }
 }
@@ -187,6 +203,26 @@ impl Work for Gram<'_> {
             }
         }
     }
+}
+
+/// The norms of what `x`, an array of `shape`, has at each position along `axis`.
+pub fn norms(x: &[f64], shape: &[usize], axis: usize) -> Vec<f64> {
+    let (n, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    let mut sums = vec![0.0; n];
+    for (i, part) in x.chunks_exact(inner.max(1)).enumerate() {
+        sums[i % n] += part.iter().map(|v| v * v).sum::<f64>();
+    }
+    sums.iter().map(|s| s.sqrt()).collect()
+}
+
+/// The first `to` positions along each axis of `x`, an array of `shape`.
+pub fn corner(x: &[f64], shape: &[usize], to: &[usize]) -> Vec<f64> {
+    let mut values = x.to_vec();
+    for k in 0..shape.len() {
+        let inner: usize = shape[k + 1..].iter().product();
+        values = values.chunks_exact(shape[k] * inner).flat_map(|l| l[..to[k] * inner].iter().copied()).collect();
+    }
+    values
 }
 
 /// `rows`, `n` values each, as columns.

@@ -79,7 +79,7 @@ impl Velocities {
 }
 
 /// Non-negative integers of any type. Errors: `InvalidArgument`.
-fn integers(array: &Array) -> Result<Vec<u64>> {
+pub(super) fn integers(array: &Array) -> Result<Vec<u64>> {
     let positive =
         |n: i64| u64::try_from(n).map_err(|_| Error::invalid(format!("expected no number below 0, found {n}")));
     match array.data() {

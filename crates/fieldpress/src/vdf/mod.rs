@@ -7,6 +7,7 @@
 mod arrays;
 mod compare;
 mod dense;
+mod layout;
 mod maxwellian;
 mod mesh;
 mod moments;
@@ -17,6 +18,7 @@ mod tensor;
 pub use arrays::{DistributionView, Distributions, Place, Velocities};
 pub use compare::{Comparison, MomentErrors, ValueErrors};
 pub use dense::{Dense, Distribution};
+pub use layout::{cell_parts, mesh_extents, Layout};
 pub use maxwellian::{non_maxwellianity, BiMaxwellian};
 pub use mesh::{BlockBox, Mesh, BLOCK_CELLS, WID};
 pub use moments::{entropy, Moments, BOLTZMANN};

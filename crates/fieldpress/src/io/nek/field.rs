@@ -63,6 +63,7 @@ impl Format for Nek {
             name: place.name,
             role: place.role,
             attributes: attributes.take().unwrap_or_else(|| brief.clone()),
+            suits: None,
             velocities: None,
             source,
         });

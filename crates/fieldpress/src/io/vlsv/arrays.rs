@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{json, Map, Value};
 
 use super::footer::Tag;
 use super::reader::Vlsv;
@@ -48,13 +48,15 @@ impl Format for VlsvFormat {
         let file = Vlsv::open(bytes)?;
         let found = find(&file)?;
         let names = names(found.iter().map(|f| f.tag));
-        let velocities: Vec<_> = found.iter().map(|f| velocities(f, &found, &names)).collect();
+        let special = |f: &Found<'_>| (suits(f, &found, &names), velocities(f, &found, &names));
+        let special: Vec<_> = found.iter().map(special).collect();
         let mut layout = Layout::new(file.bytes().size()?);
         let mut arrays = Vec::with_capacity(found.len());
-        for ((Found { tag, dtype, shape, at, role }, name), velocities) in found.into_iter().zip(names).zip(velocities)
+        for ((Found { tag, dtype, shape, at, role }, name), (suits, velocities)) in
+            found.into_iter().zip(names).zip(special)
         {
             let source = layout.add(&name, dtype, shape, at, file.bytes())?;
-            arrays.push(FileArray { name, role, attributes: attributes(tag), velocities, source });
+            arrays.push(FileArray { name, role, attributes: attributes(tag), suits, velocities, source });
         }
         Ok(Dataset {
             format: self.id(),
@@ -108,23 +110,44 @@ fn find(file: &Vlsv) -> Result<Vec<Found<'_>>> {
     Ok(found)
 }
 
-/// What the values of velocity blocks are, by the names of the arrays that tell: those of the same population, or without a name where there is but one.
+/// The names of the arrays of a population: that of a tag `tag` with the same `of` attribute as `array` has a name, or the only one.
+fn beside(
+    array: &Found<'_>,
+    all: &[Found<'_>],
+    names: &[String],
+    tag: &str,
+    of: fn(&Tag) -> Option<&str>,
+) -> Option<String> {
+    let mut fits = all.iter().zip(names).filter(|(f, _)| f.tag.tag == tag);
+    let own = fits.clone().find(|(f, _)| of(f.tag) == array.tag.name());
+    own.or_else(|| fits.next().filter(|_| fits.next().is_none())).map(|(_, name)| name.clone())
+}
+
+/// What the values of velocity blocks are.
 fn velocities(array: &Found<'_>, all: &[Found<'_>], names: &[String]) -> Option<Velocities> {
     if array.tag.tag != "BLOCKVARIABLE" || !array.dtype.is_float() || array.shape.rank() != 4 {
         return None;
     }
-    let population = array.tag.name();
-    let named = |tag: &str, of: fn(&Tag) -> Option<&str>| {
-        let mut fits = all.iter().zip(names).filter(|(f, _)| f.tag.tag == tag);
-        let own = fits.clone().find(|(f, _)| of(f.tag) == population);
-        own.or_else(|| fits.next().filter(|_| fits.next().is_none())).map(|(_, name)| name.clone())
-    };
-    let [x, y, z] = ["X", "Y", "Z"].map(|axis| named(&format!("MESH_NODE_CRDS_{axis}"), Tag::mesh));
+    let [x, y, z] = ["X", "Y", "Z"].map(|axis| beside(array, all, names, &format!("MESH_NODE_CRDS_{axis}"), Tag::mesh));
     Some(Velocities::Blocks {
-        ids: named("BLOCKIDS", Tag::name)?,
-        counts: named("BLOCKSPERCELL", Tag::name)?,
+        ids: beside(array, all, names, "BLOCKIDS", Tag::name)?,
+        counts: beside(array, all, names, "BLOCKSPERCELL", Tag::name)?,
         nodes: [x?, y?, z?],
     })
+}
+
+/// The chain made for velocity blocks and their ids.
+fn suits(array: &Found<'_>, all: &[Found<'_>], names: &[String]) -> Option<Value> {
+    let counts = beside(array, all, names, "BLOCKSPERCELL", Tag::name)?;
+    let mesh = beside(array, all, names, "MESH_BBOX", Tag::mesh)?;
+    match array.tag.tag.as_str() {
+        "BLOCKIDS" => Some(json!([{ "id": "blockset", "counts": counts, "mesh": mesh }])),
+        "BLOCKVARIABLE" => {
+            let ids = beside(array, all, names, "BLOCKIDS", Tag::name)?;
+            Some(json!([{ "id": "vlasov", "ids": ids, "counts": counts, "mesh": mesh }]))
+        }
+        _ => None,
+    }
 }
 
 /// What an array is to its file. Only floating-point variables and velocity blocks are fields.
