@@ -89,7 +89,7 @@ impl<T: Element> VdfStore<T> {
         Ok(VdfStore {
             mesh,
             bound,
-            values: Chain::parse(&format!("vlasov:ids={IDS},counts={COUNTS},mesh={MESH}"))?,
+            values: Chain::parse(&format!("vlasov:ids={IDS},counts={COUNTS},mesh={MESH},predictor=fixed"))?,
             geometry: Chain::parse(&format!("blockset:counts={COUNTS},mesh={MESH}"))?,
             constant,
             cells: std::iter::repeat_with(RwLock::default).take(cells).collect(),

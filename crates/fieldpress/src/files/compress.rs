@@ -190,6 +190,8 @@ fn suited(job: &Job, options: &Options, plan: &Plan) -> Option<Chain> {
         (false, ..) if job.array.role == Role::Field => return None,
         (false, ..) => own.clone(),
         (true, true, _) => return None,
+        // Integers of 32 bits do not tell the largest values within the tolerance.
+        (true, false, false) if plan.stats.max.max(-plan.stats.min) > hint.abs * f64::from(1 << 29) => return None,
         (true, false, false) => own.clone(),
         (true, false, true) if hint.abs > 0.0 => {
             let steps = own.as_array().cloned().unwrap_or_default();
