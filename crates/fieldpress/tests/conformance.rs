@@ -15,6 +15,8 @@ use rayon::prelude::*;
 /// A chain in which each method of the registry does its work, but for those that need another array.
 fn chains() -> Vec<String> {
     let example = |e: &fieldpress::codec::registry::Entry| match e.make {
+        // Without a number it would try many.
+        Make::Codec(_) if e.id == "gmm" => "gmm:components=2".into(),
         Make::Codec(_) | Make::Bytes(_) => e.id.to_string(),
         Make::Filter(_) => format!("{}+lorenzo", e.id),
     };
