@@ -36,7 +36,7 @@ pub(crate) struct BoundArgs {
     psnr: Option<f64>,
     /// Errors of the moments of every velocity distribution (axes [..., vz, vy, vx], or the blocks of a VLSV file): density, bulk velocity over the
     /// thermal speed, pressure tensor, heat flux over n v_th^3; each relative. May stand beside another bound without --all.
-    #[arg(long, value_name = "n=X,u=X,p=X,q=X")]
+    #[arg(long, value_name = "n=X,u=X,p=X,q=X", value_parser = moments)]
     moments: Option<MomentLimits>,
     /// Keep density, momentum and energy of every velocity distribution, but for rounding. May stand beside another bound.
     #[arg(long)]
@@ -204,6 +204,10 @@ pub(crate) fn positive(text: &str) -> std::result::Result<usize, String> {
         Ok(n) if n > 0 => Ok(n),
         _ => Err("expected a number of at least 1".into()),
     }
+}
+
+fn moments(text: &str) -> std::result::Result<MomentLimits, String> {
+    text.parse().map_err(|e: Error| e.message().into())
 }
 
 fn pair(text: &str) -> std::result::Result<(f64, f64), String> {

@@ -8,4 +8,5 @@ mod misc;
 mod regions;
 mod streams;
 mod support;
+mod survey;
 mod verify;

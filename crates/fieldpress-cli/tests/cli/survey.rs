@@ -1,0 +1,44 @@
+//! Velocity distributions: what is asked of their moments, and methods side by side.
+
+use super::support::{sample, text, Folder};
+
+#[test]
+fn moments_are_asked_for_and_verified() {
+    let f = Folder::new("moments");
+    let shock = sample("ipshock.vlsv");
+    f.ok(&["compress", &shock, "--abs", "1e-14", "--moments", "n=1e-7,q=1e-5", "--positive", "-o", "a.fpz"]);
+    let v = f.json(&["verify", &shock, "a.fpz", "--json"]);
+    let arrays = v["files"][0]["arrays"].as_array().unwrap();
+    let blocks = arrays.iter().find(|a| a["name"] == "BLOCKVARIABLE/proton").unwrap();
+    assert_eq!((&blocks["moments"]["distributions"], &blocks["moments"]["violations"]), (&5.into(), &0.into()));
+    assert!(blocks["moments"]["worst"]["q"].as_f64().unwrap() <= 1e-5);
+    // All else in such a file stays as it is.
+    assert!(arrays.iter().all(|a| a["name"] == blocks["name"] || a["criterion"]["terms"][0]["abs"] == 0.0));
+    let wrong = f.run(&["compress", &shock, "--abs", "1e-15", "--moments", "t=1", "-o", "b.fpz"]);
+    assert!(wrong.status.code() == Some(2) && text(&wrong.stderr).contains("(n u p q)"));
+    f.fails(&["compress", &shock, "--bound", "none", "-o", "b.fpz"]);
+    f.fails(&["compress", &shock, "--bound", "none", "--codec", "interp", "-o", "b.fpz"]);
+}
+
+#[test]
+fn methods_are_tried_on_cells_of_a_file_and_on_arrays() {
+    let f = Folder::new("survey");
+    let shock = sample("ipshock.vlsv");
+    let lines = |args: &[&str]| -> Vec<serde_json::Value> {
+        f.ok(&[&["survey", "--json"], args].concat()).lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let asked = ["--abs", "1e-14", "--codec", "interp,vlasov:ids=ids,counts=counts,mesh=mesh"];
+    let rows = lines(&[&[shock.as_str()], &asked[..]].concat());
+    assert_eq!((rows.len(), &rows[1]["distributions"]), (2, &5.into()));
+    assert!(rows
+        .iter()
+        .all(|r| r["ratio_sparse"].as_f64().unwrap() > 15.0 && r["density"].as_f64().unwrap().abs() < 1e-3));
+    let values = |k: usize| (0..18 * 18 * 18).map(move |i| if i % 18 > k { 1.0 + (i % 7) as f32 } else { 0.0 });
+    f.npy("f.npy", &[2, 18, 18, 18], values(3).chain(values(9)).collect::<Vec<f32>>());
+    let rows = lines(&["f.npy", "--bound", "none", "--codec", "octree,hermite", "--threshold", "0.5"]);
+    assert_eq!((rows.len(), &rows[0]["distributions"]), (2, &2.into()));
+    assert!(f.fails(&["survey", "f.npy", "--codec", "octree"]).contains("--codec and a bound"));
+    assert!(f.fails(&["survey", &shock, "--cells", "123456789"]).contains("123456789"));
+    let table = f.ok(&["survey", "f.npy", "--abs", "0.1", "--codec", "zfp", "--markdown"]);
+    assert!(table.starts_with("| method") && table.contains("| zfp"));
+}
