@@ -11,7 +11,10 @@ use crate::codec::{Chain, Limits};
 use crate::container::{Archive, ArchiveWriter, ArrayOptions, Plan, Role};
 use crate::error::{Error, Result};
 use crate::io::vlsv::{CellBlocks, Vlsv};
-use crate::vdf::{BlockBox, Comparison, Dense, Distribution, Mesh, Sparse, Velocities, BLOCK_CELLS, WID};
+use crate::vdf::{
+    BlockBox, Comparison, Dense, Distribution, Mesh, MomentErrors, Moments, Sparse, ValueErrors, Velocities,
+    BLOCK_CELLS, WID,
+};
 
 pub use published::{published, Published};
 
@@ -200,7 +203,7 @@ pub fn survey(subject: &Subject, setting: &Setting, threshold: f64) -> Result<Ro
     };
     let decompress_seconds = started.elapsed().as_secs_f64();
     let boxes = if whole { boxes_of_blocks(subject, &decoded)? } else { boxes(subject, &decoded)? };
-    let compared = subject.cells.iter().zip(&boxes).map(|(c, d)| Comparison::of(&c.dense, d, threshold));
+    let compared = subject.cells.iter().zip(&boxes).map(|(c, d)| compared(&c.dense, d, threshold));
     let errors = compared
         .reduce(|a, b| Ok(worse(a?, b?)))
         .ok_or_else(|| Error::invalid("expected distributions, found none"))??;
@@ -313,19 +316,30 @@ fn boxes_of_blocks(subject: &Subject, decoded: &[Array]) -> Result<Vec<Dense<f64
     Ok(found)
 }
 
+/// How far a decoded distribution is from its original; of one of which nothing is left, what is not defined is NaN.
+fn compared(original: &Dense<f64>, decoded: &Dense<f64>, threshold: f64) -> Result<Comparison> {
+    let (before, after) = (Moments::of(original), Moments::of(decoded));
+    let [density, velocity, pressure, heat_flux] = MomentErrors::shares(&before, &after);
+    let anisotropy = MomentErrors::between(&before, &after).map_or(f64::NAN, |e| e.anisotropy);
+    Ok(Comparison {
+        moments: MomentErrors { density, velocity, pressure, anisotropy, heat_flux },
+        values: ValueErrors::between(original.values(), decoded.values(), threshold)?,
+    })
+}
+
 /// The larger errors of both, and the sums of counts.
 fn worse(a: Comparison, b: Comparison) -> Comparison {
-    let more = |x: f64, y: f64| if y.abs() > x.abs() || y.is_nan() { y } else { x };
+    let more = |x: f64, y: f64| if !x.is_nan() && (y.abs() > x.abs() || y.is_nan()) { y } else { x };
     let (m, n, v, w) = (a.moments, b.moments, a.values, b.values);
     Comparison {
-        moments: crate::vdf::MomentErrors {
+        moments: MomentErrors {
             density: more(m.density, n.density),
             velocity: more(m.velocity, n.velocity),
             pressure: more(m.pressure, n.pressure),
             anisotropy: more(m.anisotropy, n.anisotropy),
             heat_flux: more(m.heat_flux, n.heat_flux),
         },
-        values: crate::vdf::ValueErrors {
+        values: ValueErrors {
             l1: more(v.l1, w.l1),
             l2: more(v.l2, w.l2),
             max: more(v.max, w.max),
@@ -409,6 +423,9 @@ mod tests {
         assert_eq!((row.errors.values.l2, row.errors.moments.density, row.errors.values.lost), (0.0, 0.0, 0));
         assert!(row.bytes > 200_000 && row.bytes < s.sparse_bytes(1e-15));
         let coarse = survey(&s, &Setting { chain: "interp".into(), bound: Bound::Abs(1e-13) }, 1e-15).unwrap();
+        // Of cells of which nothing is left there is no velocity.
+        let none = survey(&s, &Setting { chain: "interp".into(), bound: Bound::Abs(1e-6) }, 1e-15).unwrap().errors;
+        assert!(none.moments.velocity.is_nan() && none.values.lost == none.values.above && none.values.l2 == 1.0);
         assert!(coarse.bytes < row.bytes / 10 && coarse.errors.values.lost > 100 && coarse.errors.values.l2 > 0.0);
     }
 
