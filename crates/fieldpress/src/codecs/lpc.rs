@@ -37,7 +37,7 @@ use crate::bits::{widest, ByteReader, Work};
 use crate::bound::{within, Term};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Claim, Codec, Kernel, KernelBlocks, Spec};
-use crate::entropy::{BinaryDecoder, BinaryEncoder, Decisions, MixedModel};
+use crate::entropy::{level, Around, BinaryDecoder, BinaryEncoder, Decisions, MixedModel};
 use crate::error::{Error, Result};
 use crate::predict::local::{Guess, LocalPredictor};
 use crate::quantize::{before_rounding, round_i32, Lattice};
@@ -148,10 +148,8 @@ impl<D: Decisions> Coder<D> {
         let inside = guess.value.abs() < f64::from(1 << 30);
         let base = if inside { round_i32(guess.value) } else { 0 };
         let fraction = if inside { guess.value - f64::from(base) } else { 0.0 };
-        let k = (guess.error.to_bits() >> 23).saturating_sub(128).min(24);
-        let scale = f32::from_bits((127 - k) << 23);
-        let turned = k == 0 && fraction < 0.0;
-        let q = if k == 0 { ((16.0 * fraction.abs()) as usize).min(7) } else { 0 };
+        let around = Around::new(base, fraction, guess.error);
+        let (scale, q) = (around.scale, around.fraction);
         let error = guess.error * scale;
         let [left, above, behind] = guess.near.map(|v| level(v * scale, 1, -3, 8));
         let depth = level(guess.depth * scale, 2, -4, 16);
@@ -164,24 +162,8 @@ impl<D: Decisions> Coder<D> {
             (spread * 8 + level(error, 1, -3, 8)) * 3 + q / 3,
         ];
         let selector = level(error, 1, -5, 8);
-        let half = (1i32 << k) >> 1;
-        let residual = c.wrapping_sub(base);
-        let r = if turned { residual.wrapping_neg() } else { residual };
-        let lifted = i64::from(r) + i64::from(half);
-        let high = self.model.code_leaning(&mut self.io, (lifted >> k) as i32, context, selector);
-        let low = self.io.direct(lifted as u64 & ((1 << k) - 1), k) as i64;
-        let r = ((i64::from(high) << k) + low - i64::from(half)) as i32;
-        base.wrapping_add(if turned { r.wrapping_neg() } else { r })
+        around.code(&mut self.model, &mut self.io, c, context, selector)
     }
-}
-
-/// Levels from `2^lowest` up to `v`, `each` (1, 2 or 4) an octave, below `count`. Not-a-number is at the top.
-#[inline(always)]
-fn level(v: f32, each: u32, lowest: i32, count: usize) -> usize {
-    let m = each.trailing_zeros();
-    let base = ((127 + lowest) as u32) << m;
-    let steps = ((v.to_bits() & 0x7fff_ffff) >> (23 - m)) + 1;
-    (steps.saturating_sub(base) as usize).min(count - 1)
 }
 
 #[cfg(test)]
@@ -249,14 +231,5 @@ mod tests {
         for b in 0..=255 {
             let _ = codec.decode(&[b; 500], None, &mut y);
         }
-    }
-
-    #[test]
-    fn levels_are_powers_of_two_in_parts() {
-        let all: Vec<usize> =
-            [0.0, 0.1, 0.124, 0.125, 0.24, 1.0, 1.9, 2.0, 1e9].iter().map(|v| level(*v, 1, -3, 8)).collect();
-        assert_eq!(all, [0, 0, 0, 1, 1, 4, 4, 5, 7]);
-        assert_eq!([1.0, 1.24, 1.25, 1.5, 1.75, 2.0].map(|v| level(v, 4, 0, 30)), [1, 1, 2, 3, 4, 5]);
-        assert_eq!(level(f32::NAN, 2, -4, 16), 15);
     }
 }

@@ -1,6 +1,7 @@
 //! L1: integers to bits and back.
 
 pub mod adaptive;
+pub mod around;
 pub mod bitplane;
 mod estimate;
 mod head;
@@ -15,6 +16,7 @@ pub mod rows;
 pub mod runs;
 
 pub use adaptive::IntModel;
+pub use around::{level, Around};
 pub use bitplane::{decode_planes, decode_planes_prefix, encode_planes};
 pub use estimate::class_bits;
 pub use head::{Head, Reach};

@@ -1,7 +1,7 @@
 //! The codes of velocity blocks, cell after cell, each in contexts of those around it and in the cell before.
 
 use crate::bits::{widest, Work};
-use crate::entropy::{Bit, Decisions, MixedModel};
+use crate::entropy::{level, Around, Bit, Decisions, MixedModel};
 use crate::error::{Error, Result};
 use crate::predict::faded::{FadedFit, TAPS};
 use crate::quantize::{round_i32, ROUNDING};
@@ -61,15 +61,6 @@ const LOG2: [f64; 4] = [2.885390081777927, 0.961796693925976, 0.577078016355585,
 /// `(ln 2)^k / k!`.
 const EXP2: [f64; 7] =
     [1.0, std::f64::consts::LN_2, 0.2402265069591, 0.0555041086648, 0.0096181291076, 0.0013333558146, 0.0001540353039];
-
-/// Levels from `2^lowest` up to `v`, `each` (1, 2 or 4) an octave, below `count`.
-#[inline(always)]
-fn level(v: f32, each: u32, lowest: i32, count: usize) -> usize {
-    let m = each.trailing_zeros();
-    let base = ((127 + lowest) as u32) << m;
-    let steps = ((v.to_bits() & 0x7fff_ffff) >> (23 - m)) + 1;
-    (steps.saturating_sub(base) as usize).min(count - 1)
-}
 
 /// One cell in a box, with a margin: logarithms of codes, errors of predictions, and what blocks there are.
 struct Cell {
@@ -334,16 +325,14 @@ impl<D: Decisions> Coder<D> {
         let inside = value.abs() < MAX_CODE;
         let base = if inside { round_i32(value) } else { 0 };
         let fraction = if inside { (value - f64::from(base)) as f32 } else { 0.0 };
-        let k = (expected.to_bits() >> 23).saturating_sub(128).min(24);
-        let scale = f32::from_bits((127 - k) << 23);
-        let turned = k == 0 && fraction < 0.0;
-        let q = if k == 0 { ((16.0 * fraction.abs()) as usize).min(7) } else { 0 };
+        let coding = Around::new(base, f64::from(fraction), expected);
+        let (scale, q) = (coding.scale, coding.fraction);
         let [a, b, c] = [left, above, behind].map(|v| level(v * scale, 1, -3, 8));
         // Whether the cell before would have more, or less.
         let apart = taps[16] - guess as f32;
         let lean = match () {
             () if first || apart.abs() * (value as f32).abs() * scale < 0.25 => 0,
-            () if (apart > 0.0) != turned => 1,
+            () if (apart > 0.0) != coding.is_turned() => 1,
             () => 2,
         };
         let selector = level(expected * scale, 1, -5, 8);
@@ -353,14 +342,7 @@ impl<D: Decisions> Coder<D> {
             (level(depth * scale, 2, -4, 16) * 12 + level(value as f32, 1, -3, 12)) * 3 + lean,
             (level(size, 2, 0, 20) * 8 + level(expected * scale, 1, -3, 8)) * 3 + q / 3,
         ];
-        let half = (1i32 << k) >> 1;
-        let residual = code.wrapping_sub(base);
-        let r = if turned { residual.wrapping_neg() } else { residual };
-        let lifted = i64::from(r) + i64::from(half);
-        let high = self.model.code_leaning(&mut self.io, (lifted >> k) as i32, context, selector);
-        let low = self.io.direct(lifted as u64 & ((1 << k) - 1), k) as i64;
-        let r = ((i64::from(high) << k) + low - i64::from(half)) as i32;
-        let c = base.wrapping_add(if turned { r.wrapping_neg() } else { r });
+        let c = coding.code(&mut self.model, &mut self.io, code, context, selector);
 
         let log = logarithm(c);
         let error = (f64::from(c) - value).abs().min(MOST_ERROR) as f32;
