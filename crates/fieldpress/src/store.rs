@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::array::{Array, Element, Shape, View};
 use crate::bits::{put_section, ByteReader};
 use crate::bound::{Bound, Criterion, Term};
-use crate::codec::{decode_block, encode_block, BoundChain, Candidate, Chain, Spec, Task};
+use crate::codec::{decode_block, encode_block, Candidate, Chain, Companions, Spec, Task};
 use crate::container::Plan;
 use crate::error::{Error, Result};
-use crate::vdf::{Distribution, Mesh, Sparse, Velocities, BLOCK_CELLS, WID};
+use crate::vdf::{Distribution, Distributions, Mesh, Sparse, Velocities, BLOCK_CELLS, WID};
 
 /// The names under which chains find what else belongs to a cell.
 const IDS: &str = "ids";
 const COUNTS: &str = "counts";
 const MESH: &str = "mesh";
 const NODES: [&str; 3] = ["x", "y", "z"];
+const ORIGIN: &[usize] = &[0; 4];
 
 /// Distributions on one velocity mesh, one for each cell of a grid, each compressed by itself under one bound. Any thread may read and write any cell;
 /// who writes a cell waits for those who read it. Cells read last are kept decoded, as far as the cache allows.
@@ -170,17 +171,9 @@ impl<T: Element> VdfStore<T> {
         let ids = Array::from_vec(&[blocks], distribution.ids().to_vec())?;
         let exact = Criterion::exact();
         let mut part = Vec::new();
-        let task = Task {
-            criterion: &exact,
-            hint: Term::EXACT,
-            fill: None,
-            measure: false,
-            origin: &[0],
-            companions: &companions,
-            distributions: None,
-        };
-        let chain = self.bind(&self.geometry, &ids)?;
-        encode_block(ids.data(), &ids.shape(), &[Candidate { index: 0, chain: &chain }], &task, &mut part)?;
+        let of_ids = task(&exact, Term::EXACT, 1, &companions, None);
+        let chain = self.geometry.bind(&[], &Spec { dtype: ids.dtype(), shape: ids.shape() })?;
+        encode_block(ids.data(), &ids.shape(), &[Candidate { index: 0, chain: &chain }], &of_ids, &mut part)?;
         put_section(&mut bytes, &part);
         companions.push((IDS.into(), Arc::new(ids)));
 
@@ -188,60 +181,45 @@ impl<T: Element> VdfStore<T> {
         let view = View::new(&shape, distribution.values())?;
         let plan = Plan::new(&view, &self.bound, None, false)?;
         let distributions = velocities().of(&shape, &companions)?;
-        let task = Task {
-            criterion: &plan.criterion,
-            hint: plan.hint,
-            fill: None,
-            measure: false,
-            origin: &[0; 4],
-            companions: &companions,
-            distributions: Some(&distributions),
-        };
+        let of_values = task(&plan.criterion, plan.hint, 4, &companions, Some(&distributions));
         let chain = self.values.bind(&[], &Spec { dtype: T::DTYPE, shape })?;
         let candidate = [Candidate { index: 0, chain: &chain }];
-        encode_block(T::wrap(distribution.values()), &shape, &candidate, &task, &mut bytes)?;
+        encode_block(T::wrap(distribution.values()), &shape, &candidate, &of_values, &mut bytes)?;
         Ok(Packed { blocks, hint: Some(plan.hint), bytes: bytes.into() })
     }
     fn unpack(&self, packed: &Packed) -> Result<Sparse<T>> {
         let (blocks, Some(hint)) = (packed.blocks, packed.hint) else {
             return Sparse::new(self.mesh, Vec::new(), Vec::new());
         };
-        let mut companions = self.companions(blocks)?;
+        let (mut companions, free) = (self.companions(blocks)?, Criterion::FREE);
         let mut r = ByteReader::new(&packed.bytes);
         let mut ids = vec![0u32; blocks];
         let shape = Shape::new(&[blocks])?;
-        let task = Task {
-            criterion: &Criterion::FREE,
-            hint: Term::EXACT,
-            fill: None,
-            measure: false,
-            origin: &[0],
-            companions: &companions,
-            distributions: None,
-        };
         let chain = self.geometry.bind(&[], &Spec { dtype: crate::DType::U32, shape })?;
-        decode_block(r.section()?, &shape, &[chain], &task, u32::wrap_mut(&mut ids))?;
+        let of_ids = task(&free, Term::EXACT, 1, &companions, None);
+        decode_block(r.section()?, &shape, &[chain], &of_ids, u32::wrap_mut(&mut ids))?;
         companions.push((IDS.into(), Arc::new(Array::from_vec(&[blocks], ids.clone())?)));
 
         let mut values = vec![T::default(); blocks * BLOCK_CELLS];
         let shape = Shape::new(&[blocks, WID, WID, WID])?;
         let distributions = velocities().of(&shape, &companions)?;
-        let task = Task {
-            criterion: &Criterion::FREE,
-            hint,
-            fill: None,
-            measure: false,
-            origin: &[0; 4],
-            companions: &companions,
-            distributions: Some(&distributions),
-        };
+        let of_values = task(&free, hint, 4, &companions, Some(&distributions));
         let chain = self.values.bind(&[], &Spec { dtype: T::DTYPE, shape })?;
-        decode_block(r.rest(), &shape, &[chain], &task, T::wrap_mut(&mut values))?;
+        decode_block(r.rest(), &shape, &[chain], &of_values, T::wrap_mut(&mut values))?;
         Sparse::new(self.mesh, ids, values)
     }
-    fn bind<'a>(&self, chain: &'a Chain, array: &Array) -> Result<BoundChain<'a>> {
-        chain.bind(&[], &Spec { dtype: array.dtype(), shape: array.shape() })
-    }
+}
+
+/// What there is to do for a whole array with so many axes.
+fn task<'a>(
+    criterion: &'a Criterion,
+    hint: Term,
+    axes: usize,
+    companions: Companions<'a>,
+    distributions: Option<&'a Distributions>,
+) -> Task<'a> {
+    let origin = ORIGIN.get(..axes).unwrap_or_default();
+    Task { criterion, hint, fill: None, measure: false, origin, companions, distributions }
 }
 
 fn velocities() -> Velocities {
