@@ -167,17 +167,26 @@ fn encode_typed<T: Element>(
     };
     let site = Site { mask: mask.as_ref(), origin: task.origin, companions: task.companions };
     let block = Block { shape: *shape, values: T::wrap(&filled), site };
+    // Where the quantities of interest cannot be had with the tolerance, smaller ones are tried.
+    let once = task.criterion.quantities.is_empty() || task.hint.is_free();
+    let scales: &[f64] = if once { &[1.0] } else { &[1.0, 0.3, 0.03, 1e-3] };
     let mut best: Option<BlockReport> = None;
     for c in candidates {
         let at = out.len();
-        match with_chain(x, &block, c, task, flag, &head, &base, out) {
-            Ok(r) if best.as_ref().is_none_or(|b| r.stages.total() < b.stages.total()) => {
-                out.drain(start..at);
-                best = Some(r);
+        for scale in scales {
+            match with_chain(x, &block, c, task, *scale, flag, &head, &base, out) {
+                Ok(r) if best.as_ref().is_none_or(|b| r.stages.total() < b.stages.total()) => {
+                    out.drain(start..at);
+                    best = Some(r);
+                    break;
+                }
+                Ok(_) => {
+                    out.truncate(at);
+                    break;
+                }
+                Err(e) if e.kind() == ErrorKind::InvalidArgument => out.truncate(at),
+                Err(e) => return Err(e),
             }
-            Ok(_) => out.truncate(at),
-            Err(e) if e.kind() == ErrorKind::InvalidArgument => out.truncate(at),
-            Err(e) => return Err(e),
         }
     }
 
@@ -193,36 +202,9 @@ fn encode_typed<T: Element>(
     best.ok_or_else(|| Error::invalid("expected a chain that can encode the block, found none"))
 }
 
-/// One chain's payload. Where the quantities of interest cannot be had with the tolerance, smaller ones are tried.
-#[allow(clippy::too_many_arguments)]
-fn with_chain<T: Element>(
-    x: &[T],
-    block: &Block<'_>,
-    candidate: &Candidate<'_>,
-    task: &Task<'_>,
-    flag: u8,
-    head: &[u8],
-    base: &BlockReport,
-    out: &mut Vec<u8>,
-) -> Result<BlockReport> {
-    let more: &[f64] =
-        if task.criterion.quantities.is_empty() || task.hint.is_free() { &[] } else { &[0.3, 0.03, 1e-3] };
-    let once = |scale: f64, out: &mut Vec<u8>| once(x, block, candidate, task, scale, flag, head, base, out);
-    let start = out.len();
-    let mut done = once(1.0, out);
-    for scale in more {
-        if !done.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidArgument) {
-            break;
-        }
-        out.truncate(start);
-        done = once(*scale, out);
-    }
-    done
-}
-
 /// One chain's payload, with its tolerance scaled.
 #[allow(clippy::too_many_arguments)]
-fn once<T: Element>(
+fn with_chain<T: Element>(
     x: &[T],
     block: &Block<'_>,
     candidate: &Candidate<'_>,
