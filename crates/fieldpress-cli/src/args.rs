@@ -9,6 +9,9 @@ use fieldpress::files::{FileOptions, Glob};
 use fieldpress::io::OpenOptions;
 use fieldpress::{Bound, Chain, Choice, DType, Error, Options, Result, Shape, Tier};
 
+use crate::screen::say;
+use crate::table::Table;
+
 /// The error bound: exactly one, or several with --all.
 #[derive(Args)]
 #[command(next_help_heading = "Bound (exactly one, or several with --all)")]
@@ -150,6 +153,40 @@ fn chain_file(path: &Path) -> Result<Chain> {
     let text = std::fs::read_to_string(path)?;
     let value = serde_json::from_str(&text).map_err(|e| Error::invalid(format!("expected a chain in JSON: {e}")))?;
     Chain::from_json(&value)
+}
+
+/// How a table is printed.
+#[derive(Args)]
+pub(crate) struct TableArgs {
+    /// Print one JSON object per line.
+    #[arg(long, conflicts_with_all = ["csv", "markdown"])]
+    pub(crate) json: bool,
+    /// Print comma-separated values.
+    #[arg(long, conflicts_with = "markdown")]
+    csv: bool,
+    /// Print a Markdown table.
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl TableArgs {
+    /// Whether people read it at a terminal.
+    pub(crate) fn is_text(&self) -> bool {
+        !self.json && !self.csv && !self.markdown
+    }
+    /// Whether a program reads it, which wants all digits.
+    pub(crate) fn is_csv(&self) -> bool {
+        self.csv
+    }
+    /// The table; under `--json` rows were printed one by one.
+    pub(crate) fn say(&self, table: &Table) -> Result<()> {
+        match (self.json, self.csv, self.markdown) {
+            (true, _, _) => Ok(()),
+            (_, true, _) => say(table.csv()),
+            (_, _, true) => say(table.markdown()),
+            _ => say(table.text()),
+        }
+    }
 }
 
 /// Which arrays of a file are meant, and what is known of files that do not describe themselves.

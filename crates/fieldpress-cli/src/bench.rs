@@ -14,7 +14,7 @@ use fieldpress::io::Role;
 use fieldpress::{compress, Archive, Bound, Chain, Choice, Error, Limits, Options, Result, Tier};
 use serde_json::{json, Map, Value};
 
-use crate::args::{positive, split_chains, OpenArgs};
+use crate::args::{positive, split_chains, OpenArgs, TableArgs};
 use crate::files::{input, shown};
 use crate::numbers::{json as number, short, tolerance};
 use crate::screen::say;
@@ -65,15 +65,8 @@ pub(crate) struct Bench {
     repeat: usize,
     #[command(flatten)]
     open: OpenArgs,
-    /// Print one JSON object per line.
-    #[arg(long, conflicts_with_all = ["csv", "markdown"])]
-    json: bool,
-    /// Print comma-separated values.
-    #[arg(long, conflicts_with = "markdown")]
-    csv: bool,
-    /// Print a Markdown table.
-    #[arg(long)]
-    markdown: bool,
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 /// The columns, and the keys in JSON.
@@ -112,36 +105,29 @@ impl Bench {
     pub(crate) fn run(&self, quiet: bool) -> Result<()> {
         let (bounds, codecs) = (self.bounds()?, self.codecs()?);
         let mut table = Table::new(&COLUMNS, 4);
-        let dots = !quiet && !self.csv && !self.markdown && !self.json && std::io::stderr().is_terminal();
+        let dots = !quiet && self.table.is_text() && std::io::stderr().is_terminal();
         for path in &self.files {
             for (name, array) in self.load(path).map_err(|e| e.at(shown(path)))? {
                 for bound in &bounds {
                     for (codec, choice) in &codecs {
                         let row = self.measure(path, &name, &array, codec, choice, bound);
                         let row = row.map_err(|e| e.at(format!("{}: {name}: {codec}", shown(path))))?;
-                        if self.json {
+                        if self.table.json {
                             say(row.json().to_string())?;
                         } else {
                             if dots {
                                 eprint!(".");
                             }
-                            table.push(row.cells(self.csv));
+                            table.push(row.cells(self.table.is_csv()));
                         }
                     }
                 }
             }
         }
-        match (self.json, self.csv, self.markdown) {
-            (true, _, _) => Ok(()),
-            (_, true, _) => say(table.csv()),
-            (_, _, true) => say(table.markdown()),
-            _ => {
-                if dots {
-                    eprintln!();
-                }
-                say(table.text())
-            }
+        if dots {
+            eprintln!();
         }
+        self.table.say(&table)
     }
     fn bounds(&self) -> Result<Vec<Bound>> {
         let mut all: Vec<Bound> = self.lossless.then_some(Bound::Lossless).into_iter().collect();

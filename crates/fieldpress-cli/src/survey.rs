@@ -9,7 +9,7 @@ use fieldpress::survey::{published, settings, survey, Row, Setting, Subject};
 use fieldpress::{Error, Result};
 use serde_json::{json, Value};
 
-use crate::args::{split_chains, BoundArgs};
+use crate::args::{split_chains, BoundArgs, TableArgs};
 use crate::files::{input, shown};
 use crate::numbers::{json as number, short};
 use crate::screen::say;
@@ -44,15 +44,8 @@ pub(crate) struct Survey {
     /// corner of the box, L2 over the decoded, ratios as counted there. For one distribution on a cube of cells.
     #[arg(long)]
     as_published: bool,
-    /// Print one JSON object per line.
-    #[arg(long, conflicts_with_all = ["csv", "markdown"])]
-    json: bool,
-    /// Print comma-separated values.
-    #[arg(long, conflicts_with = "markdown")]
-    csv: bool,
-    /// Print a Markdown table.
-    #[arg(long)]
-    markdown: bool,
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 const COLUMNS: [&str; 20] = [
@@ -82,12 +75,12 @@ impl Survey {
     pub(crate) fn run(&self, quiet: bool) -> Result<()> {
         let subject = self.subject().map_err(|e| e.at(shown(&self.file)))?;
         let all = self.settings(&subject)?;
-        let dots = !quiet && !self.csv && !self.markdown && !self.json && std::io::stderr().is_terminal();
+        let dots = !quiet && self.table.is_text() && std::io::stderr().is_terminal();
         let mut table = Table::new(&COLUMNS, 2);
         let mut refused = Vec::new();
         for setting in &all {
             match survey(&subject, setting, self.threshold) {
-                Ok(row) if self.json => say(json_of(&subject, &row, self.threshold).to_string())?,
+                Ok(row) if self.table.json => say(json_of(&subject, &row, self.threshold).to_string())?,
                 Ok(row) => table.push(cells(&subject, &row, self.threshold)),
                 Err(e) => refused.push(format!("{}: {}", setting.chain, e.message())),
             }
@@ -98,27 +91,22 @@ impl Survey {
         if dots {
             eprintln!();
         }
-        match (self.json, self.csv, self.markdown) {
-            (true, _, _) => {}
-            (_, true, _) => say(table.csv())?,
-            (_, _, true) => say(table.markdown())?,
-            _ => {
-                say(format!(
-                    "{}: {} distributions, {} bytes dense, {} bytes sparse, threshold {}",
-                    subject.name,
-                    subject.len(),
-                    subject.dense_bytes(),
-                    subject.sparse_bytes(self.threshold),
-                    short(self.threshold)
-                ))?;
-                say(table.text())?;
-            }
+        if self.table.is_text() {
+            say(format!(
+                "{}: {} distributions, {} bytes dense, {} bytes sparse, threshold {}",
+                subject.name,
+                subject.len(),
+                subject.dense_bytes(),
+                subject.sparse_bytes(self.threshold),
+                short(self.threshold)
+            ))?;
         }
+        self.table.say(&table)?;
         if self.as_published {
             self.published(&subject)?;
         }
         refused.iter().for_each(|line| eprintln!("fieldpress: left out: {line}"));
-        match table.is_empty() && !self.json {
+        match table.is_empty() && !self.table.json {
             true => Err(Error::invalid("expected a method that can do what is asked, found none")),
             false => Ok(()),
         }
@@ -131,7 +119,7 @@ impl Survey {
         for p in published(one)? {
             let s = p.statistics;
             let numbers = [s.density, s.velocity, s.pressure.diagonal, s.pressure.frobenius, s.l1, s.l2];
-            if self.json {
+            if self.table.json {
                 let [n, v, diagonal, frobenius, l1, l2] = numbers.map(number);
                 let row = json!({
                     "published": p.method,
@@ -150,12 +138,10 @@ impl Survey {
             cells.extend(numbers.map(|v| format!("{v:.3}")));
             table.push(cells);
         }
-        match (self.json, self.csv, self.markdown) {
-            (true, _, _) => Ok(()),
-            (_, true, _) => say(table.csv()),
-            (_, _, true) => say(format!("\n{}", table.markdown())),
-            _ => say(format!("\n{}", table.text())),
+        if !self.table.is_csv() && !self.table.json {
+            say("")?;
         }
+        self.table.say(&table)
     }
     fn subject(&self) -> Result<Subject> {
         let file = input(&self.file)?;

@@ -21,6 +21,30 @@ fn moments_are_asked_for_and_verified() {
 }
 
 #[test]
+fn moments_that_do_not_hold_are_violations() {
+    let f = Folder::new("violated");
+    let values = |more: f32| -> Vec<f32> {
+        let value = |i: usize| 50.0 - ((i % 20) as f32 - 10.0).abs() - ((i / 20 % 20) as f32 - 9.0).abs();
+        (0..2 * 8000).map(|i| value(i) + if i >= 8000 { more } else { 0.0 }).collect()
+    };
+    let verdict = |f: &Folder| {
+        let o = f.run(&["verify", "a.npy", "a.fpz", "--json"]);
+        let v: serde_json::Value = serde_json::from_slice(&o.stdout).unwrap();
+        let a = v["files"][0]["arrays"][0].clone();
+        (o.status.code(), a["violations"].clone(), a["moments"]["violations"].clone())
+    };
+    for asked in [&["--moments", "n=1e-5"][..], &["--conserve"]] {
+        f.npy("a.npy", &[2, 20, 20, 20], values(0.0));
+        f.ok(&[&["compress", "a.npy", "--abs", "0.5", "--codec", "dct", "-f", "-o", "a.fpz"], asked].concat());
+        assert_eq!(verdict(&f), (Some(0), 0.into(), 0.into()));
+        // Another original, of which one box has more everywhere.
+        f.npy("a.npy", &[2, 20, 20, 20], values(0.01));
+        let (code, _, moments) = verdict(&f);
+        assert_eq!((code, moments), (Some(1), 1.into()), "{asked:?}");
+    }
+}
+
+#[test]
 fn methods_are_tried_on_cells_of_a_file_and_on_arrays() {
     let f = Folder::new("survey");
     let shock = sample("ipshock.vlsv");
