@@ -251,7 +251,7 @@ impl<'a> Slice<'a> {
     }
 }
 
-impl SliceMut<'_> {
+impl<'a> SliceMut<'a> {
     /// The element type.
     pub fn dtype(&self) -> DType {
         self.as_slice().dtype()
@@ -271,6 +271,15 @@ impl SliceMut<'_> {
     /// A shorter borrow of the same values.
     pub fn reborrow(&mut self) -> SliceMut<'_> {
         dispatch!(SliceMut, self, v => Element::wrap_mut(v))
+    }
+    /// The values from `first` on, at most `n` of them.
+    pub fn part(self, first: usize, n: usize) -> SliceMut<'a> {
+        fn part<T: Element>(v: &mut [T], first: usize, n: usize) -> SliceMut<'_> {
+            let rest = v.get_mut(first..).unwrap_or_default();
+            let n = n.min(rest.len());
+            T::wrap_mut(&mut rest[..n])
+        }
+        dispatch!(SliceMut, self, v => part(v, first, n))
     }
     /// Overwrites the first values with `bytes`, little-endian; the shorter of the two decides how many.
     pub fn copy_from_le_bytes(&mut self, bytes: &[u8]) {

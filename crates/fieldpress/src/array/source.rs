@@ -353,25 +353,30 @@ impl<R: ReadAt> StridedSource<R> {
     /// The values of `region`, which lies inside the array, in the order of its axes.
     fn gather(&self, placement: &Placement, region: &Region) -> Result<Buffer> {
         let size = self.dtype.size();
-        let mut bytes = Vec::new();
-        let total = region.shape().len() * size;
-        bytes
-            .try_reserve_exact(total)
-            .map_err(|_| Error::limit(format!("expected memory for {total} bytes, found too little")))?;
-        bytes.resize(total, 0u8);
+        let mut out = Buffer::zeros(self.dtype, region.shape().len())?;
+        // The bytes of a piece stay in the cache until they are values.
+        let mut piece = vec![0u8; PIECE.min(out.len()) * size];
         let mut done = 0;
-        placement.runs(region, self.dtype, |offset, values| {
-            let n = values * size;
-            let part = bytes.get_mut(done..done + n).unwrap_or_default();
-            done += n;
-            self.bytes.read_at(offset, part)
+        placement.runs(region, self.dtype, |mut offset, values| {
+            let end = done + values;
+            while done < end {
+                let n = PIECE.min(end - done);
+                let bytes = piece.get_mut(..n * size).unwrap_or_default();
+                self.bytes.read_at(offset, bytes)?;
+                if placement.endian == Endian::Big {
+                    bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+                }
+                out.as_mut().part(done, n).copy_from_le_bytes(bytes);
+                (done, offset) = (done + n, offset + (n * size) as u64);
+            }
+            Ok(())
         })?;
-        if placement.endian == Endian::Big {
-            bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
-        }
-        Buffer::from_le_bytes(self.dtype, &bytes)
+        Ok(out)
     }
 }
+
+/// Values that are read at a time.
+const PIECE: usize = 1 << 14;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use serde_json::{json, Value};
 use super::input::{Event, Input, Watch};
 use super::order::order;
 use super::Glob;
+use crate::array::{Array, Region, Source};
 use crate::bound::Bound;
 use crate::codec::Chain;
 use crate::container::{ArchiveWriter, ArrayOptions, ArrayReport, FileHeader, Plan, Role};
@@ -19,6 +20,8 @@ use crate::vdf::Velocities;
 
 /// Arrays below this many bytes are stored without a chain when they are lossless: naming one would cost more than it saves.
 const TINY: usize = 256;
+/// Arrays of up to so many bytes are read from the file once.
+const HELD: usize = 64 << 20;
 
 /// How files are compressed.
 #[derive(Clone, Debug)]
@@ -145,6 +148,12 @@ fn put<W: Write>(
     let source = job.array.source.as_ref();
     let (dtype, shape) = (source.dtype(), source.shape());
     let bytes = shape.len() * dtype.size();
+    // Values are looked at more than once.
+    let held = match bytes <= HELD {
+        true => Some(Array::new(shape, source.read(&Region::all(shape))?)?),
+        false => None,
+    };
+    let source: &dyn Source = held.as_ref().map_or(source, |a| a);
     if let Some(w) = watch {
         w(Event::Array { name: &job.name, bytes: bytes as u64 });
     }
