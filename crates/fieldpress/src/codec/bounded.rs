@@ -227,11 +227,13 @@ fn with_chain<T: Element>(
         report.measured = false;
         report.max_error = task.hint.abs;
     } else {
-        let mut y = match &claim {
-            Claim::Decoded(values) if values.dtype() == T::DTYPE && values.len() == x.len() => {
-                T::of(values.as_slice()).unwrap_or_default().to_vec()
-            }
-            _ => {
+        let decoded = match claim {
+            Claim::Decoded(values) => T::from_buffer(values).filter(|y| y.len() == x.len()),
+            _ => None,
+        };
+        let mut y = match decoded {
+            Some(y) => y,
+            None => {
                 let mut y = vec![T::default(); x.len()];
                 candidate.chain.decode(&bytes, &block.site, T::wrap_mut(&mut y))?;
                 y

@@ -309,10 +309,14 @@ impl<D: Decisions> Coder<D> {
             now.errors[at] = f64::from(c).abs().min(MOST_ERROR) as f32;
             return (c, kind);
         }
-        let known: [f64; TAPS] = std::array::from_fn(|k| f64::from(taps[k]));
+        let known = |k: usize| f64::from(taps[k]);
         let size = (taps[0].abs() + taps[1].abs()) + taps[2].abs();
         let fit = &mut self.fits[usize::from(size >= 9.0) + usize::from(size >= 21.0)];
-        let guess = fit.predict(&known);
+        let guess = match self.pace {
+            // What the first weights give: all but seven are 0.
+            Pace::Fixed => ((known(0) + known(1)) + (known(2) - known(3))) + ((-known(4) - known(5)) + known(6)),
+            Pace::Fast | Pace::Slow => fit.predict(&std::array::from_fn(known)),
+        };
         let value = power(guess);
 
         let sides = (e[at - row + 1] + e[at - row - 1]) + (e[at - plane + 1] + e[at - plane - 1]);
@@ -351,7 +355,7 @@ impl<D: Decisions> Coder<D> {
         if self.pace == Pace::Slow || self.pace == Pace::Fast && error > 0.3 {
             let size = 1.0 + c.unsigned_abs() as f32;
             let count = size * size / ((expected + 0.7) * (0.5 * (expected + error) + 0.7));
-            fit.learn(&known, f64::from(log), f64::from(count));
+            fit.learn(&std::array::from_fn(known), f64::from(log), f64::from(count));
         }
         (c, kind)
     }

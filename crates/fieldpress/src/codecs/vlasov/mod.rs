@@ -76,7 +76,7 @@ use serde_json::Value;
 use self::dense::Dense;
 use self::field::{cells_around, Blocks, Coder, Pace, KINDS, MAX_CODE};
 use crate::array::{Buffer, DType, Element, SliceMut};
-use crate::bits::ByteReader;
+use crate::bits::{widest, ByteReader, Work};
 use crate::bound::Term;
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, Block, BlockCodec, Claim, Codec, Site, Spec};
@@ -202,11 +202,55 @@ impl BoundVlasov {
     }
 }
 
-/// The values of blocks from codes and the kinds of those that are 0.
-fn values(codes: &[i32], kinds: &[u8], zeros: &[i16; KINDS], step: f64) -> Vec<f64> {
-    let zeros = zeros.map(|z| f64::from(z) / UNITS * step);
-    let value = |(&c, &k): (&i32, &u8)| if c == 0 { zeros[usize::from(k) % KINDS] } else { f64::from(c) * step };
-    codes.iter().zip(kinds).map(value).collect()
+/// Values of blocks from codes and the kinds of those that are 0, in the element type.
+struct Values<'a> {
+    codes: &'a [i32],
+    kinds: &'a [u8],
+    zeros: [f64; KINDS],
+    step: f64,
+}
+
+impl<'a> Values<'a> {
+    fn new(codes: &'a [i32], kinds: &'a [u8], zeros: &[i16; KINDS], step: f64) -> Self {
+        Values { codes, kinds, zeros: zeros.map(|z| f64::from(z) / UNITS * step), step }
+    }
+    fn put<T: Element>(&self, out: &mut [T]) {
+        for ((o, c), k) in out.iter_mut().zip(self.codes).zip(self.kinds) {
+            let value = if *c == 0 { self.zeros[usize::from(*k) % KINDS] } else { f64::from(*c) * self.step };
+            *o = T::from_f64(value);
+        }
+    }
+    fn to_f64(&self) -> Vec<f64> {
+        let mut all = vec![0.0; self.codes.len()];
+        self.put(&mut all);
+        all
+    }
+}
+
+/// Values to codes.
+struct Rounding<'a> {
+    values: &'a [f64],
+    step: f64,
+    codes: &'a mut [i32],
+}
+
+impl Work for Rounding<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.codes.iter_mut().zip(self.values).for_each(|(c, v)| *c = round_i32(v / self.step));
+    }
+}
+
+/// The largest magnitude; what is not a number has none.
+fn largest(x: &[f64]) -> f64 {
+    let mut lanes = [0.0f64; 8];
+    for x in x.chunks(lanes.len()) {
+        for (m, v) in lanes.iter_mut().zip(x) {
+            *m = if v.abs() > *m { v.abs() } else { *m };
+        }
+    }
+    lanes.into_iter().fold(0.0, f64::max)
 }
 
 /// What zeros of each kind stand for: what makes the errors of all values of the kind add up to 0, or is near it and within half a step
@@ -219,16 +263,42 @@ fn zero_values(x: &[f64], codes: &[i32], kinds: &[u8], step: f64) -> [i16; KINDS
         least: f64,
         most: f64,
     }
+    impl Kind {
+        #[inline(always)]
+        fn zeros(&mut self, x: &[f64]) {
+            const LANES: usize = 8;
+            let mut lanes = [(0.0, 0.0, 0.0f64, 0.0f64); LANES];
+            for x in x.chunks(LANES) {
+                for ((sum, count, least, most), x) in lanes.iter_mut().zip(x) {
+                    let known = if x.is_nan() { 0.0 } else { *x };
+                    *sum += known;
+                    *count += if x.is_nan() { 0.0 } else { 1.0 };
+                    *least = if known < *least { known } else { *least };
+                    *most = if known > *most { known } else { *most };
+                }
+            }
+            for (sum, count, least, most) in lanes {
+                self.sum += sum;
+                self.count += count;
+                self.least = self.least.min(least);
+                self.most = self.most.max(most);
+            }
+        }
+    }
     let mut all = [Kind::default(); KINDS];
-    for ((&x, &c), &k) in x.iter().zip(codes).zip(kinds) {
-        let kind = &mut all[usize::from(k) % KINDS];
-        if c != 0 {
-            kind.sum += x - f64::from(c) * step;
-        } else if !x.is_nan() {
-            kind.sum += x;
-            kind.count += 1.0;
-            kind.least = kind.least.min(x);
-            kind.most = kind.most.max(x);
+    // Of most blocks all values are of one kind, and 0.
+    for ((x, codes), kinds) in x.chunks(BLOCK_CELLS).zip(codes.chunks(BLOCK_CELLS)).zip(kinds.chunks(BLOCK_CELLS)) {
+        let one = kinds.first().copied().unwrap_or(0);
+        if codes.iter().fold(0, |or, c| or | c) == 0 && kinds.iter().all(|k| *k == one) {
+            all[usize::from(one) % KINDS].zeros(x);
+            continue;
+        }
+        for ((x, c), k) in x.iter().zip(codes).zip(kinds) {
+            let kind = &mut all[usize::from(*k) % KINDS];
+            match *c {
+                0 => kind.zeros(std::slice::from_ref(x)),
+                c => kind.sum += x - f64::from(c) * step,
+            }
         }
     }
     let units = UNITS / step;
@@ -246,7 +316,7 @@ impl BlockCodec for BoundVlasov {
         }
         let dense = Dense::new(&self.spec.shape);
         let field = x.values.to_f64();
-        let largest = field.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        let largest = largest(&field);
         let step = self.step(largest, hint.abs);
         if !step.is_finite() || step < f64::MIN_POSITIVE || largest == 0.0 {
             out.extend_from_slice(&0f64.to_le_bytes());
@@ -275,7 +345,8 @@ impl BlockCodec for BoundVlasov {
             }
         };
         // No code is beyond the largest but by rounding; of what is not a number, outside a dense array, the code is 0.
-        let mut codes: Vec<i32> = blocks.iter().map(|v| round_i32(v / step)).collect();
+        let mut codes = vec![0; blocks.len()];
+        widest(Rounding { values: &blocks, step, codes: &mut codes });
         let mut kinds = vec![0u8; codes.len()];
         let mut work = Blocks { layout: &layout, limits, codes: &mut codes, kinds: &mut kinds };
         coder.code(&mut work).map_err(invalid)?;
@@ -284,10 +355,12 @@ impl BlockCodec for BoundVlasov {
         out.push(pace as u8);
         zeros.iter().for_each(|z| out.extend_from_slice(&z.to_le_bytes()));
         out.extend(coder.io.finish());
-        let decoded = values(&codes, &kinds, &zeros, step);
-        let decoded = if self.vlasov.is_sparse() { decoded } else { dense.scatter(&decoded, &layout)? };
-        let mut buffer = Buffer::zeros(self.spec.dtype, decoded.len())?;
-        cast(&decoded, buffer.as_mut());
+        let values = Values::new(&codes, &kinds, &zeros, step);
+        let mut buffer = Buffer::zeros(self.spec.dtype, x.values.len())?;
+        match self.vlasov.is_sparse() {
+            true => dispatch!(SliceMut, buffer.as_mut(), o => values.put(o)),
+            false => cast(&dense.scatter(&values.to_f64(), &layout)?, buffer.as_mut()),
+        }
         Ok(Claim::Decoded(buffer))
     }
     fn decode(&self, bytes: &[u8], site: &Site<'_>, out: SliceMut<'_>) -> Result<()> {
@@ -324,9 +397,11 @@ impl BlockCodec for BoundVlasov {
         let mut kinds = dense::room::<u8>(n)?;
         coder.code(&mut Blocks { layout: &layout, limits, codes: &mut codes, kinds: &mut kinds })?;
         coder.io.finish()?;
-        let decoded = values(&codes, &kinds, &zeros, step);
-        let decoded = if self.vlasov.is_sparse() { decoded } else { dense.scatter(&decoded, &layout)? };
-        cast(&decoded, out);
+        let values = Values::new(&codes, &kinds, &zeros, step);
+        match self.vlasov.is_sparse() {
+            true => dispatch!(SliceMut, out, o => values.put(o)),
+            false => cast(&dense.scatter(&values.to_f64(), &layout)?, out),
+        }
         Ok(())
     }
 }
