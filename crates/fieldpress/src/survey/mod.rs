@@ -177,7 +177,7 @@ pub struct Row {
 /// Tries a method. `threshold` is the sparsity threshold, in the units of the values.
 /// Errors: those of the method, such as `InvalidArgument` where it cannot do what is asked.
 pub fn survey(subject: &Subject, setting: &Setting, threshold: f64) -> Result<Row> {
-    let chain = Chain::parse(&setting.chain)?;
+    let chain = of_blocks(subject, &setting.chain)?;
     let whole = chain.ids().contains(&BLOCKS) && subject.mesh.is_some();
     let started = Instant::now();
     let mut writer = ArchiveWriter::new(Vec::new())?;
@@ -185,11 +185,11 @@ pub fn survey(subject: &Subject, setting: &Setting, threshold: f64) -> Result<Ro
         put_geometry(subject, &mut writer)?;
     }
     if whole {
-        put_blocks(subject, setting, &mut writer)?;
+        put_blocks(subject, chain, &setting.bound, &mut writer)?;
     } else {
         for (i, c) in subject.cells.iter().enumerate() {
             let array = subject.array(&c.dense.mesh().shape(), c.dense.values())?;
-            put(&mut writer, &i.to_string(), &array, &setting.bound, &setting.chain, None)?;
+            put(&mut writer, &i.to_string(), &array, &setting.bound, Chain::parse(&setting.chain)?, None)?;
         }
     }
     let bytes = writer.finish()?;
@@ -227,12 +227,11 @@ fn put(
     name: &str,
     array: &Array,
     bound: &Bound,
-    chain: &str,
+    chain: Chain,
     velocities: Option<Velocities>,
 ) -> Result<()> {
     let plan = Plan::new(&array.view(), bound, None, false)?;
     let velocities = velocities.or((!plan.criterion.quantities.is_empty()).then_some(Velocities::Dense));
-    let chain = Chain::parse(chain)?;
     let mut companions = chain.companions();
     companions.extend(velocities.iter().flat_map(Velocities::companions).map(String::from));
     companions.sort_unstable();
@@ -259,7 +258,8 @@ fn put_geometry(subject: &Subject, writer: &mut ArchiveWriter<Vec<u8>>) -> Resul
     let kept = || subject.cells.iter().filter_map(|c| c.sparse.as_ref().map(|(_, ids)| ids));
     let counts: Vec<u32> = kept().map(|ids| ids.len() as u32).collect();
     let ids: Vec<u32> = kept().flatten().copied().collect();
-    let mut lossless = |name: &str, array: Array, chain: &str| put(writer, name, &array, &Bound::Lossless, chain, None);
+    let mut lossless =
+        |name: &str, array: Array, chain: &str| put(writer, name, &array, &Bound::Lossless, Chain::parse(chain)?, None);
     for (axis, name) in NODES.iter().enumerate() {
         let (n, low, width) = (mesh.cells()[axis], mesh.lower()[axis], mesh.width()[axis]);
         lossless(
@@ -275,7 +275,7 @@ fn put_geometry(subject: &Subject, writer: &mut ArchiveWriter<Vec<u8>>) -> Resul
 }
 
 /// All blocks as one array.
-fn put_blocks(subject: &Subject, setting: &Setting, writer: &mut ArchiveWriter<Vec<u8>>) -> Result<()> {
+fn put_blocks(subject: &Subject, chain: Chain, bound: &Bound, writer: &mut ArchiveWriter<Vec<u8>>) -> Result<()> {
     let mut values = Vec::new();
     for c in &subject.cells {
         if let (Some((bounds, ids)), Some(mesh)) = (&c.sparse, subject.mesh) {
@@ -285,7 +285,7 @@ fn put_blocks(subject: &Subject, setting: &Setting, writer: &mut ArchiveWriter<V
     let array = subject.array(&[values.len() / BLOCK_CELLS, WID, WID, WID], &values)?;
     let name = str::to_string;
     let velocities = Velocities::Blocks { ids: name(IDS), counts: name(COUNTS), nodes: NODES.map(name) };
-    put(writer, BLOCK_VALUES, &array, &setting.bound, &setting.chain, Some(velocities))
+    put(writer, BLOCK_VALUES, &array, bound, chain, Some(velocities))
 }
 
 /// Decoded boxes; what lies outside the blocks that are kept is 0.
@@ -368,7 +368,7 @@ pub fn settings(subject: &Subject, threshold: f64) -> Vec<Setting> {
         }
     }
     for abs in [100.0 * threshold, 10.0 * threshold, threshold] {
-        all.push(setting(&blocks(subject), Bound::Abs(abs)));
+        all.push(setting(BLOCKS, Bound::Abs(abs)));
     }
     let decades = |rel: f64| Bound::AbsOrRel { abs: 0.1 * threshold, rel };
     all.push(setting(&format!("log:scale={threshold:e}+lpc"), decades(0.1)));
@@ -378,12 +378,21 @@ pub fn settings(subject: &Subject, threshold: f64) -> Vec<Setting> {
     all
 }
 
-/// The codec for sparse blocks, with the arrays that tell what they are.
-fn blocks(subject: &Subject) -> String {
-    match subject.mesh.is_some() {
-        true => format!("{BLOCKS}:ids={IDS},counts={COUNTS},mesh={MESH}"),
-        false => BLOCKS.into(),
+/// The chain; where blocks are sparse its codec for them is told which arrays say what they are.
+fn of_blocks(subject: &Subject, chain: &str) -> Result<Chain> {
+    let parsed = Chain::parse(chain)?;
+    if subject.mesh.is_none() || !parsed.companions().is_empty() {
+        return Ok(parsed);
     }
+    let step = |step: &str| match step.strip_prefix(BLOCKS) {
+        Some("") => format!("{BLOCKS}:ids={IDS},counts={COUNTS},mesh={MESH}"),
+        Some(parameters) if parameters.starts_with(':') => {
+            format!("{BLOCKS}{parameters},ids={IDS},counts={COUNTS},mesh={MESH}")
+        }
+        _ => step.into(),
+    };
+    let steps: Vec<String> = crate::codec::split(chain, '+').into_iter().map(step).collect();
+    Chain::parse(&steps.join("+"))
 }
 
 /// Methods whose parameters alone say how good they are.
