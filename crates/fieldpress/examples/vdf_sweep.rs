@@ -1,7 +1,8 @@
 //! What keeping distributions compressed costs a solver: a grid is swept step by step, each cell decoded, advected in velocity by a part of a
 //! velocity cell, and encoded again; beside it runs the same without compression.
 //!
-//! `cargo run --release --example vdf_sweep -- FILE.vlsv [STEPS] [BOUND] [THREADS]`, for example `... ipshock.vlsv 100 1e-15 1`
+//! `cargo run --release --example vdf_sweep -- FILE.vlsv [STEPS] [BOUND] [THREADS] [conserve]`, for example `... ipshock.vlsv 100 1e-15 1`. With
+//! `conserve` density, momentum and energy are those of what was written.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -72,21 +73,30 @@ fn advect(f: &Sparse<f32>, axis: usize, shift: f32) -> Result<Sparse<f32>> {
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let path = args.next().ok_or_else(|| Error::invalid("expected a VLSV file"))?;
-    let mut number = |default: f64| args.next().map_or(Ok(default), |a| a.parse::<f64>()).unwrap_or(default);
-    let (steps, abs, threads) = (number(100.0) as usize, number(1e-15), number(1.0) as usize);
+    let rest: Vec<String> = args.collect();
+    let number = |k: usize, default: f64| match rest.get(k) {
+        Some(text) => text.parse().map_err(|_| Error::invalid(format!("expected a number, found {text:?}"))),
+        None => Ok(default),
+    };
+    let (steps, abs, threads) = (number(0, 100.0)? as usize, number(1, 1e-15)?, number(2, 1.0)? as usize);
+    let bound = match rest.get(3).map(String::as_str) {
+        None => Bound::Abs(abs),
+        Some("conserve") => Bound::All(vec![Bound::Abs(abs), Bound::Conserve]),
+        Some(other) => return Err(Error::invalid(format!("expected conserve or nothing, found {other:?}"))),
+    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| Error::invalid(format!("expected to start {threads} threads: {e}")))?;
-    pool.install(|| sweep(&path, steps, abs, threads))
+    pool.install(|| sweep(&path, steps, bound, threads))
 }
 
-fn sweep(path: &str, steps: usize, abs: f64, threads: usize) -> Result<()> {
+fn sweep(path: &str, steps: usize, bound: Bound, threads: usize) -> Result<()> {
     let vlsv = Vlsv::open(Arc::new(std::fs::read(path)?))?;
     let population = vlsv.populations().first().map(|p| p.to_string());
     let population = population.ok_or_else(|| Error::invalid("expected velocity distributions, found none"))?;
     let nodes = vlsv.velocity_mesh(&population)?.nodes;
     let mesh = Mesh::from_nodes([&nodes[0], &nodes[1], &nodes[2]])?;
     let cells = vlsv.cells_with_blocks(&population)?;
-    let store = VdfStore::<f32>::new(mesh, cells.len(), Bound::Abs(abs), 0)?;
+    let store = VdfStore::<f32>::new(mesh, cells.len(), bound, 0)?;
     let mut plain = Vec::new();
     for (k, cell) in cells.iter().enumerate() {
         let (ids, values) = vlsv.blocks_of(&population, cell)?;
