@@ -10,7 +10,7 @@ use fieldpress::{Error, Result};
 use serde_json::{json, Value};
 
 use crate::args::{file_options, BoundArgs, MethodArgs, OpenArgs};
-use crate::files::{input, is_stream, same_file, shown, with_ending, write_to};
+use crate::files::{input_of, is_stream, same_file, shown, with_ending, write_to};
 use crate::numbers::{criterion, json as number, ratio, seconds, short, tolerance};
 use crate::progress::Progress;
 use crate::screen::tell;
@@ -38,6 +38,9 @@ pub(crate) struct Compress {
     /// The arrays the bound is for; * and ? stand for any characters and for one. All others are stored losslessly.
     #[arg(long, value_name = "PATTERN,...", value_delimiter = ',')]
     arrays: Vec<Glob>,
+    /// Of a VLSV file keep the velocity distributions of these spatial cells alone, by their ids. Verify with the same cells.
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    cells: Vec<u64>,
     /// Store blocks from coarse to fine, so that `decompress --level` reads a coarser array from a part of the bytes. Chooses among the
     /// codecs that can do that: interp, whose levels are the values of the whole at fewer points, and dwt, whose levels are smoothed.
     #[arg(long)]
@@ -59,7 +62,7 @@ impl Compress {
         lossy.progressive = self.progressive;
         let options = file_options(lossy, &self.arrays, &self.open);
         let output = self.output()?;
-        let inputs: Vec<Input> = self.inputs.iter().map(|p| input(p)).collect::<Result<_>>()?;
+        let inputs: Vec<Input> = self.inputs.iter().map(|p| input_of(p, &self.cells)).collect::<Result<_>>()?;
         let total = inputs.iter().map(|i| i.bytes.size().unwrap_or(0)).sum();
         let place = |e: Error| match self.inputs.as_slice() {
             [one] => e.at(shown(one)),

@@ -1,9 +1,10 @@
 //! `fieldpress decompress`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use fieldpress::files::{export_array, export_npz, restore_file, ArrayFormat, Glob, Selection};
+use fieldpress::files::{export_array, export_npz, restore_cells, restore_file, ArrayFormat, Glob, Selection};
 use fieldpress::{Archive, Error, Result};
 
 use crate::files::{archive, is_stream, same_file, shown, Outputs, ENDING};
@@ -34,6 +35,9 @@ pub(crate) struct Decompress {
     /// their bytes, see `fieldpress info`; --region then counts in its points.
     #[arg(long, value_name = "K")]
     level: Option<u32>,
+    /// Put a VLSV file together with the velocity distributions of these spatial cells alone, by their ids; the others are not decoded.
+    #[arg(long, value_name = "ID,...", value_delimiter = ',', conflicts_with_all = ["arrays", "region", "level"])]
+    cells: Vec<u64>,
 }
 
 /// What an output path asks for.
@@ -45,7 +49,7 @@ enum Kind {
 
 impl Decompress {
     pub(crate) fn run(&self, quiet: bool) -> Result<()> {
-        let archive = archive(&self.archive)?;
+        let archive = Arc::new(archive(&self.archive)?);
         let output = self.output()?;
         let place = |e: Error| e.at(shown(&self.archive));
         let mut outputs = Outputs::default();
@@ -61,8 +65,10 @@ impl Decompress {
                 outputs.folder(&output)?;
             }
             for (i, path) in paths.iter().enumerate() {
-                outputs.fill(path, self.force, |out| {
-                    restore_file(&archive, i, out, Some(&|e| progress.event(e))).map_err(place)
+                let watch = |e: fieldpress::files::Event<'_>| progress.event(e);
+                outputs.fill(path, self.force, |out| match self.cells.as_slice() {
+                    [] => restore_file(&archive, i, out, Some(&watch)).map_err(place),
+                    cells => restore_cells(&archive, i, cells, out, Some(&watch)).map_err(place),
                 })?;
             }
         }

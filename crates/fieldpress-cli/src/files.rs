@@ -27,6 +27,15 @@ pub(crate) fn input(path: &Path) -> Result<Input> {
     Ok(Input::from_bytes("stdin", bytes))
 }
 
+/// [`input`], with the velocity distributions of these cells alone, if any are given.
+pub(crate) fn input_of(path: &Path, cells: &[u64]) -> Result<Input> {
+    let all = input(path)?;
+    if cells.is_empty() {
+        return Ok(all);
+    }
+    all.of_cells(cells).map_err(|e| e.at(shown(path)))
+}
+
 /// Whether both paths lead to one existing file.
 pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     let real = |p: &Path| if is_stream(p) { None } else { p.canonicalize().ok() };

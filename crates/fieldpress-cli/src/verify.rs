@@ -7,7 +7,7 @@ use fieldpress::files::{verify_file, ArrayVerdict, FileVerdict};
 use fieldpress::{Archive, Error, Result};
 use serde_json::{json, Value};
 
-use crate::files::{archive, input, is_stream, shown};
+use crate::files::{archive, input_of, is_stream, shown};
 use crate::numbers::{criterion, json as number, short, tolerance};
 use crate::progress::Progress;
 use crate::screen::{closed, say};
@@ -26,6 +26,9 @@ pub(crate) struct Verify {
     /// The archive.
     #[arg(value_name = "ARCHIVE")]
     archive: PathBuf,
+    /// The spatial cells that `compress --cells` was given.
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    cells: Vec<u64>,
     /// Show every array, not only the lossy and the violated.
     #[arg(short, long)]
     verbose: bool,
@@ -41,7 +44,7 @@ impl Verify {
         let progress = Progress::new(total, quiet);
         let mut verdicts = Vec::new();
         for path in &self.originals {
-            let original = input(path)?;
+            let original = input_of(path, &self.cells)?;
             let file = find(&archive, path, self.originals.len()).map_err(|e| e.at(shown(&self.archive)))?;
             let verdict = verify_file(&original, &archive, file, Some(&|e| progress.event(e)));
             verdicts.push(verdict.map_err(|e| e.at(shown(path)))?);

@@ -1,5 +1,9 @@
 //! Velocity distributions: what is asked of their moments, and methods side by side.
 
+use std::sync::Arc;
+
+use fieldpress::io::vlsv::Vlsv;
+
 use super::support::{sample, text, Folder};
 
 #[test]
@@ -65,4 +69,42 @@ fn methods_are_tried_on_cells_of_a_file_and_on_arrays() {
     assert!(f.fails(&["survey", &shock, "--cells", "123456789"]).contains("123456789"));
     let table = f.ok(&["survey", "f.npy", "--abs", "0.1", "--codec", "zfp", "--markdown"]);
     assert!(table.starts_with("| method") && table.contains("| zfp"));
+}
+
+#[test]
+fn cells_of_a_file_are_kept_and_taken_out() {
+    let f = Folder::new("cells");
+    let shock = sample("ipshock.vlsv");
+    let blocks = |name: &str, cell: u64| {
+        let v = Vlsv::open(Arc::new(f.read(name))).unwrap();
+        let (ids, values) = v.blocks("proton", cell).unwrap();
+        (ids, values.as_typed::<f32>().unwrap().to_vec())
+    };
+    let all = Vlsv::open(Arc::new(std::fs::read(&shock).unwrap())).unwrap();
+    let ids: Vec<u64> = all.cells_with_blocks("proton").unwrap().iter().map(|c| c.cell).collect();
+    let some = format!("{},{}", ids[3], ids[1]);
+    f.ok(&["compress", &shock, "--abs", "1e-15", "-o", "all.fpz"]);
+    f.ok(&["decompress", "all.fpz", "-o", "all.vlsv"]);
+    f.ok(&["decompress", "all.fpz", "--cells", &some, "-o", "some.vlsv"]);
+    f.ok(&["compress", &shock, "--cells", &some, "--lossless", "-o", "some.fpz"]);
+    f.ok(&["verify", &shock, "some.fpz", "--cells", &some]);
+    assert_eq!(f.run(&["verify", &shock, "some.fpz"]).status.code(), Some(1));
+    f.ok(&["decompress", "some.fpz", "-o", "same.vlsv"]);
+    for cell in [ids[1], ids[3]] {
+        assert_eq!(blocks("some.vlsv", cell), blocks("all.vlsv", cell));
+        let (found, values) = all.blocks("proton", cell).unwrap();
+        assert_eq!(blocks("same.vlsv", cell), (found, values.as_typed::<f32>().unwrap().to_vec()));
+    }
+    for name in ["some.vlsv", "same.vlsv"] {
+        let v = Vlsv::open(Arc::new(f.read(name))).unwrap();
+        assert_eq!(v.cells_with_blocks("proton").unwrap().len(), 2);
+        let density = |v: &Vlsv| v.read(v.find("VARIABLE", Some("proton/vg_rho"), None).unwrap()).unwrap();
+        assert_eq!(density(&v), density(&all), "all else stays");
+    }
+    let none = f.fails(&["decompress", "all.fpz", "--cells", "999", "-o", "none.vlsv"]);
+    assert!(none.contains("found 999") && !f.path("none.vlsv").exists());
+    f.npy("a.npy", &[4], vec![1f32; 4]);
+    f.ok(&["compress", "a.npy", "--lossless", "-o", "a.fpz"]);
+    assert!(f.fails(&["decompress", "a.fpz", "--cells", "1", "-o", "b.npy"]).contains("VLSV"));
+    assert!(f.fails(&["compress", "a.npy", "--cells", "1", "--lossless", "-o", "b.fpz"]).contains("VLSV"));
 }

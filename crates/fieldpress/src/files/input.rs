@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::array::ReadAt;
 use crate::error::{Error, ErrorKind, Result};
+use crate::io;
+use crate::io::vlsv::Vlsv;
 
 /// A file to be read: its name without folders, and its bytes.
 #[derive(Clone)]
@@ -29,6 +31,14 @@ impl Input {
         let file = open().map_err(|e| e.at(path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Input { name, bytes: Arc::new(Mutex::new(file)) })
+    }
+    /// The same VLSV file as if only these spatial cells kept their velocity distributions.
+    /// Errors: `InvalidArgument` for a file that is none, and as [`Vlsv::of_cells`].
+    pub fn of_cells(&self, cells: &[u64]) -> Result<Input> {
+        if !io::format("vlsv")?.matches(&self.name, &[]) {
+            return Err(Error::invalid(format!("expected a VLSV file to choose cells of, found {:?}", self.name)));
+        }
+        Ok(Input { name: self.name.clone(), bytes: Vlsv::open(self.bytes.clone())?.of_cells(cells)? })
     }
     /// Bytes in memory.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Input {

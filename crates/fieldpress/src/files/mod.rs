@@ -4,6 +4,7 @@
 //! [`restore_file`] does that; [`verify_file`] reads an original again and decides whether its bounds hold.
 //! [`export_array`] and [`export_npz`] take arrays out on their own.
 
+mod archived;
 mod compress;
 mod distributions;
 mod export;
@@ -19,6 +20,6 @@ pub use distributions::MomentTally;
 pub use export::{export_array, export_npz, ArrayFormat, Selection};
 pub use glob::Glob;
 pub use input::{Event, Input, Watch};
-pub use restore::restore_file;
+pub use restore::{restore_cells, restore_file};
 pub use tally::{compare_values, Tally};
 pub use verify::{verify_file, ArrayVerdict, FileVerdict};

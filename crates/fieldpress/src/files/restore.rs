@@ -1,9 +1,13 @@
 //! A file out of an archive, in its own format.
 
+use std::sync::Arc;
+
+use super::archived::archived_file;
 use super::input::{Event, Watch};
-use crate::array::{DType, Region, Shape, Sink};
+use crate::array::{DType, ReadAt as _, Region, Shape, Sink};
 use crate::container::{Archive, FileHeader};
 use crate::error::{Error, Result};
+use crate::io::vlsv::Vlsv;
 use crate::io::{self, Arrays, Output};
 
 /// The arrays of one file of an archive.
@@ -53,4 +57,41 @@ pub fn restore_file(archive: &Archive, file: usize, out: &mut dyn Output, watch:
     let arrays = Decoder { archive, prefix: &header.prefix, level: 0, watch };
     let place = |e: Error| e.at(format!("file {:?}", header.name));
     io::format(&header.format).and_then(|f| f.restore(&header.template, &verbatim, &arrays, out)).map_err(place)
+}
+
+/// Puts a VLSV file of the archive together in `out`, which is to be empty, as if only these spatial cells kept their velocity distributions. Only
+/// blocks that hold values of them are decoded.
+/// Errors: `InvalidArgument` when there is no such file or it is no VLSV file; as [`Vlsv::of_cells`]; those of [`Archive::read_region`]; `Io`.
+pub fn restore_cells(
+    archive: &Arc<Archive>,
+    file: usize,
+    cells: &[u64],
+    out: &mut dyn Output,
+    watch: Option<Watch<'_>>,
+) -> Result<()> {
+    const PIECE: u64 = 1 << 20;
+    let header = file_header(archive, file)?;
+    let place = |e: Error| e.at(format!("file {:?}", header.name));
+    if header.format != "vlsv" {
+        return Err(place(Error::invalid(format!("expected a VLSV file to choose cells of, found {}", header.format))));
+    }
+    let copy = |out: &mut dyn Output| -> Result<()> {
+        let bytes = Vlsv::open(archived_file(archive, file)?)?.of_cells(cells)?;
+        let size = bytes.size()?;
+        if let Some(w) = watch {
+            w(Event::Array { name: &header.name, bytes: size });
+        }
+        let mut at = 0;
+        while at < size {
+            let mut piece = vec![0; PIECE.min(size - at) as usize];
+            bytes.read_at(at, &mut piece)?;
+            out.write_at(at, &piece)?;
+            at += piece.len() as u64;
+            if let Some(w) = watch {
+                w(Event::Bytes(piece.len() as u64));
+            }
+        }
+        Ok(())
+    };
+    copy(out).map_err(place)
 }

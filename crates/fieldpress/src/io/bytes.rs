@@ -8,10 +8,19 @@ use crate::array::ReadAt;
 use crate::error::{Error, ErrorKind, Result};
 
 /// `length` bytes of a file from `start`, counted from 0.
-pub(super) struct Window {
-    pub(super) bytes: Arc<dyn ReadAt>,
-    pub(super) start: u64,
-    pub(super) length: u64,
+#[derive(Clone)]
+pub(crate) struct Window {
+    pub(crate) bytes: Arc<dyn ReadAt>,
+    pub(crate) start: u64,
+    pub(crate) length: u64,
+}
+
+impl Window {
+    /// All of some bytes in memory.
+    pub(crate) fn of(bytes: Vec<u8>) -> Window {
+        let length = bytes.len() as u64;
+        Window { bytes: Arc::new(bytes), start: 0, length }
+    }
 }
 
 impl ReadAt for Window {
@@ -28,6 +37,56 @@ impl ReadAt for Window {
     }
     fn size(&self) -> Result<u64> {
         Ok(self.length)
+    }
+}
+
+/// Parts of files, one behind the other.
+pub(crate) struct Joined {
+    /// Where each begins.
+    starts: Vec<u64>,
+    parts: Vec<Window>,
+    size: u64,
+}
+
+impl Joined {
+    pub(crate) fn new(parts: Vec<Window>) -> Joined {
+        let mut size = 0u64;
+        let mut starts = Vec::with_capacity(parts.len());
+        for p in &parts {
+            starts.push(size);
+            size = size.saturating_add(p.length);
+        }
+        Joined { starts, parts, size }
+    }
+}
+
+impl ReadAt for Joined {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        if offset.checked_add(out.len() as u64).is_none_or(|end| end > self.size) {
+            let n = out.len();
+            return Err(Error::truncated(format!(
+                "expected {n} bytes at offset {offset}, found the end at {}",
+                self.size
+            )));
+        }
+        let (mut at, mut rest) = (offset, out);
+        let first = self.starts.partition_point(|s| *s <= offset).saturating_sub(1);
+        for (start, part) in self.starts.iter().zip(&self.parts).skip(first) {
+            if rest.is_empty() {
+                break;
+            }
+            let inside = at - start;
+            let n = part.length.saturating_sub(inside).min(rest.len() as u64) as usize;
+            let (now, later) = rest.split_at_mut(n);
+            if n > 0 {
+                part.read_at(inside, now)?;
+            }
+            (at, rest) = (at + n as u64, later);
+        }
+        Ok(())
+    }
+    fn size(&self) -> Result<u64> {
+        Ok(self.size)
     }
 }
 

@@ -33,6 +33,14 @@ struct Placed {
     at: Placement,
 }
 
+/// A part of a file.
+pub(crate) struct Stretch<'a> {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    /// The array it is, and the order of its bytes; `None` for verbatim bytes.
+    pub(crate) array: Option<(&'a str, Endian)>,
+}
+
 /// Most stretches of values that lie apart.
 const MAX_RUNS: usize = 1 << 26;
 
@@ -146,6 +154,27 @@ impl Layout {
             gaps.push((at, self.length - at));
         }
         Ok(gaps)
+    }
+    /// The stretches of a file whose arrays are contiguous, in file order: those of arrays, with their names, and those of verbatim bytes.
+    /// Errors: `Unsupported` where values of an array lie apart or bytes are computed; else as [`Layout::verbatim`].
+    pub(crate) fn stretches(&self) -> Result<Vec<Stretch<'_>>> {
+        if !self.derived.is_empty() {
+            return Err(Error::unsupported("expected a file all of whose bytes are stored"));
+        }
+        let mut all: Vec<Stretch<'_>> =
+            self.gaps()?.into_iter().map(|(offset, length)| Stretch { offset, length, array: None }).collect();
+        for a in &self.arrays {
+            let shape = Shape::new(&a.shape)?;
+            if a.at != Placement::contiguous(a.at.offset, &shape, a.dtype, a.at.endian) {
+                return Err(Error::unsupported(format!("expected arrays in one piece, found {:?}", a.name)));
+            }
+            let length = (shape.len() * a.dtype.size()) as u64;
+            if length > 0 {
+                all.push(Stretch { offset: a.at.offset, length, array: Some((&a.name, a.at.endian)) });
+            }
+        }
+        all.sort_unstable_by_key(|s| s.offset);
+        Ok(all)
     }
     /// The bytes of the file that belong to no array, in file order.
     pub fn verbatim(&self, bytes: &dyn ReadAt) -> Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! L5: one file per file format, and what they share: where arrays lie in a file and how the file is put back together.
 
-mod bytes;
+pub(crate) mod bytes;
 mod format;
 mod layout;
 mod nek;
@@ -19,6 +19,7 @@ pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 pub use layout::Layout;
 pub use nek::NEK;
 pub use open::{format, open, open_path};
+pub(crate) use output::file_bytes;
 pub use output::{Output, PendingFile};
 
 /// Every file format, in the order in which they are tried on a file.

@@ -165,7 +165,7 @@ impl StridedSink<'_> {
 }
 
 /// The bytes of `values` in file order.
-pub(super) fn file_bytes(values: Slice<'_>, endian: Endian) -> Vec<u8> {
+pub(crate) fn file_bytes(values: Slice<'_>, endian: Endian) -> Vec<u8> {
     let mut bytes = values.to_le_bytes();
     if endian == Endian::Big {
         bytes.chunks_exact_mut(values.dtype().size()).for_each(<[u8]>::reverse);

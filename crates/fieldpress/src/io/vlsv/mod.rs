@@ -1,6 +1,7 @@
 //! VLSV, the file format of the Vlasiator plasma simulation: arrays of a spatial mesh and sparse velocity distributions.
 
 mod arrays;
+mod cells;
 mod footer;
 mod reader;
 #[cfg(test)]

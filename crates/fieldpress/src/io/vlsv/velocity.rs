@@ -75,7 +75,7 @@ impl Vlsv {
         found
     }
     /// The array `tag` of a population. Files with one population may leave it unnamed, or name it after the mesh.
-    fn of_population(&self, tag: &str, population: &str) -> Result<&Tag> {
+    pub(super) fn of_population(&self, tag: &str, population: &str) -> Result<&Tag> {
         match self.find(tag, Some(population), None) {
             Some(t) => Ok(t),
             None if population == UNNAMED => self.require(tag, None, None),
