@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod predict;
 pub mod quantize;
 pub mod select;
+pub mod sem;
 pub mod store;
 pub mod survey;
 pub mod transform;

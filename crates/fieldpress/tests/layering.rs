@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("linalg", &["array", "bits", "error"]),
     // The pressure of a distribution has principal axes.
     ("vdf", &["array", "bits", "error", "linalg"]),
+    ("sem", &["array", "bits", "error", "linalg"]),
     // L2: moments of distributions are something to ask of
     ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "vdf"]),
     ("metrics", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound"]),

@@ -1,0 +1,14 @@
+//! L1: spectral elements: points and bases on the reference element, meshes, and what they share.
+//!
+//! An element of order `N` has `n = N + 1` Gauss-Lobatto-Legendre points along each axis; arrays are `[elements, z, y, x]`, in two dimensions
+//! `[elements, y, x]`, the last axis fastest.
+
+mod basis;
+mod gll;
+mod tensor;
+mod topology;
+
+pub use basis::{Basis, Ends};
+pub use gll::{Gll, MAX_POINTS, MIN_POINTS};
+pub use tensor::{Matrix, Tensor};
+pub use topology::{Topology, Vertices};

@@ -1,0 +1,283 @@
+//! Which points elements share: corners by their coordinates, edges and faces by their corners, in whatever direction each element sees them.
+
+use std::collections::HashMap;
+
+use super::gll::{MAX_POINTS, MIN_POINTS};
+use crate::error::{Error, Result};
+
+/// Corners are the same where they are nearer than this part of the shortest edge.
+const NEAR: f64 = 0.1;
+
+/// The numbers of the corners of every element, `2^d` each; bit `a` of a corner's place tells which end of axis `a` it is at, axis 0 being the
+/// fastest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vertices {
+    dimensions: usize,
+    ids: Vec<u32>,
+    /// Where each vertex lies, and how near counts as the same.
+    places: Vec<[f64; 3]>,
+    near: f64,
+}
+
+impl Vertices {
+    /// From the coordinates of all points, one array for each dimension (2 or 3) with `n^d` values an element. Corners at one place are one.
+    /// Errors: `InvalidArgument` for other dimensions, lengths that are not alike, or values that are not numbers; `LimitExceeded`.
+    pub fn new(coordinates: &[&[f64]], n: usize) -> Result<Vertices> {
+        let d = coordinates.len();
+        let first = coordinates.first().map_or(0, |c| c.len());
+        if !(2..=3).contains(&d)
+            || !(MIN_POINTS..=MAX_POINTS).contains(&n)
+            || coordinates.iter().any(|c| c.len() != first)
+        {
+            return Err(Error::invalid(format!("expected 2 or 3 coordinates of elements of {n} points along an axis")));
+        }
+        let size = n.pow(d as u32);
+        if !first.is_multiple_of(size) {
+            return Err(Error::invalid(format!(
+                "expected coordinates of whole elements of {size} points, found {first}"
+            )));
+        }
+        let corners = 1usize << d;
+        let offset = |c: usize| (0..d).filter(|a| c >> a & 1 == 1).map(|a| (n - 1) * n.pow(a as u32)).sum::<usize>();
+        let mut all = Vec::with_capacity(first / size * corners);
+        for e in 0..first / size {
+            for c in 0..corners {
+                let mut place = [0.0; 3];
+                place.iter_mut().zip(coordinates).for_each(|(p, v)| *p = v[e * size + offset(c)]);
+                all.push(place);
+            }
+        }
+        if all.iter().flatten().any(|v| !v.is_finite()) {
+            return Err(Error::invalid("expected coordinates that are numbers"));
+        }
+        let distance = |a: &[f64; 3], b: &[f64; 3]| (0..3).fold(0.0, |s, k| s + (a[k] - b[k]) * (a[k] - b[k])).sqrt();
+        let mut shortest = f64::INFINITY;
+        for element in all.chunks_exact(corners) {
+            for c in 0..corners {
+                for a in (0..d).filter(|a| c >> a & 1 == 0) {
+                    let edge = distance(&element[c], &element[c | 1 << a]);
+                    shortest = if edge > 0.0 { shortest.min(edge) } else { shortest };
+                }
+            }
+        }
+        let near = if shortest.is_finite() { NEAR * shortest } else { 1.0 };
+        let mut grid = Places { cell: 8.0 * near, near, cells: HashMap::new(), places: Vec::new() };
+        let ids = all.iter().map(|p| grid.id(p)).collect::<Result<_>>()?;
+        Ok(Vertices { dimensions: d, ids, places: grid.places, near })
+    }
+    /// 2 or 3.
+    pub fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+    /// The numbers, `2^d` an element.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+    /// The same where the two ends of the mesh along a coordinate are one: all vertices with its least value and all with its greatest, each with
+    /// the one that has the same other coordinates. `None` where some have no such partner, or an element would meet itself.
+    pub fn periodic(&self, axis: usize) -> Option<Vertices> {
+        let value = |p: &[f64; 3]| p.get(axis).copied().unwrap_or(0.0);
+        let low = self.places.iter().map(value).fold(f64::INFINITY, f64::min);
+        let high = self.places.iter().map(value).fold(f64::NEG_INFINITY, f64::max);
+        if axis >= self.dimensions || high - low <= 4.0 * self.near {
+            return None;
+        }
+        let at = |end: f64| move |p: &[f64; 3]| (value(p) - end).abs() <= self.near;
+        let mut grid = Places { cell: 8.0 * self.near, near: self.near, cells: HashMap::new(), places: Vec::new() };
+        let flat = |p: &[f64; 3]| {
+            let mut q = *p;
+            q[axis.min(2)] = 0.0;
+            q
+        };
+        // Vertices of the low end by their other coordinates; numbers of this grid to those of vertices.
+        let mut own: Vec<u32> = Vec::new();
+        for (i, p) in self.places.iter().enumerate().filter(|(_, p)| at(low)(p)) {
+            if grid.id(&flat(p)).ok()? as usize != own.len() {
+                return None;
+            }
+            own.push(i as u32);
+        }
+        let mut same: Vec<u32> = (0..self.places.len() as u32).collect();
+        let mut found = 0;
+        for (i, p) in self.places.iter().enumerate().filter(|(_, p)| at(high)(p)) {
+            same[i] = *own.get(grid.find(&flat(p))? as usize)?;
+            found += 1;
+        }
+        if found != own.len() {
+            return None;
+        }
+        let ids: Vec<u32> = self.ids.iter().map(|i| same.get(*i as usize).copied().unwrap_or(*i)).collect();
+        let corners = 1usize << self.dimensions;
+        let meets_itself =
+            |(new, old): (&[u32], &[u32])| (0..corners).any(|a| (0..a).any(|b| new[a] == new[b] && old[a] != old[b]));
+        if ids.chunks_exact(corners).zip(self.ids.chunks_exact(corners)).any(meets_itself) {
+            return None;
+        }
+        Some(Vertices { ids, ..self.clone() })
+    }
+}
+
+/// Places with numbers, found again by being near.
+struct Places {
+    cell: f64,
+    near: f64,
+    cells: HashMap<[i64; 3], Vec<u32>>,
+    places: Vec<[f64; 3]>,
+}
+
+impl Places {
+    fn cell(&self, v: f64) -> i64 {
+        (v / self.cell).floor() as i64
+    }
+    fn find(&self, p: &[f64; 3]) -> Option<u32> {
+        // Cells in which something near may be; most often one.
+        let range = |v: f64| self.cell(v - self.near)..=self.cell(v + self.near);
+        for x in range(p[0]) {
+            for y in range(p[1]) {
+                for z in range(p[2]) {
+                    let near = |i: &&u32| {
+                        let q = self.places.get(**i as usize);
+                        q.is_some_and(|q| (0..3).all(|k| (p[k] - q[k]).abs() <= self.near))
+                    };
+                    if let Some(i) = self.cells.get(&[x, y, z]).and_then(|all| all.iter().find(near)) {
+                        return Some(*i);
+                    }
+                }
+            }
+        }
+        None
+    }
+    /// Errors: `LimitExceeded` beyond 2^32 places.
+    fn id(&mut self, p: &[f64; 3]) -> Result<u32> {
+        if let Some(i) = self.find(p) {
+            return Ok(i);
+        }
+        let i = u32::try_from(self.places.len()).map_err(|_| Error::limit("expected at most 2^32 vertices"))?;
+        self.cells.entry([self.cell(p[0]), self.cell(p[1]), self.cell(p[2])]).or_default().push(i);
+        self.places.push(*p);
+        Ok(i)
+    }
+}
+
+/// Which points of elements are one: a number for each, in `0..len`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topology {
+    points: Vec<u32>,
+    len: usize,
+}
+
+impl Topology {
+    /// Of elements with `n` points along each axis. An element that has one vertex at several corners shares nothing.
+    /// Errors: `InvalidArgument` for an `n` beyond 2 to 32; `LimitExceeded` for more than 2^32 points.
+    pub fn new(vertices: &Vertices, n: usize) -> Result<Topology> {
+        if !(MIN_POINTS..=MAX_POINTS).contains(&n) {
+            return Err(Error::invalid(format!("expected {MIN_POINTS} to {MAX_POINTS} points, found {n}")));
+        }
+        let d = vertices.dimensions;
+        let (corners, size) = (1usize << d, n.pow(d as u32));
+        let elements = vertices.ids.len() / corners;
+        let total = elements.checked_mul(size).filter(|t| u32::try_from(*t).is_ok());
+        let total = total.ok_or_else(|| Error::limit("expected at most 2^32 points of elements"))?;
+        let mut points = Vec::new();
+        points.try_reserve_exact(total).map_err(|_| Error::limit("expected memory for the points of elements"))?;
+        let mut known: HashMap<[u32; 4], u32> = HashMap::new();
+        let mut next = 0u32;
+        // The first of the points inside a corner, an edge, a face; no key: inside an element, which is its own.
+        let mut entity = |key: Option<[u32; 4]>, inside: usize| -> u32 {
+            let mut fresh = || {
+                next += inside as u32;
+                next - inside as u32
+            };
+            match key {
+                Some(key) => *known.entry(key).or_insert_with(fresh),
+                None => fresh(),
+            }
+        };
+        // Fresh numbers for the corners of elements that meet themselves, above all others.
+        let mut fresh = vertices.ids.iter().max().map_or(0, |m| m.saturating_add(1));
+        let inner = n - 2;
+        for own in vertices.ids.chunks_exact(corners) {
+            let mut ids = own.to_vec();
+            if (0..corners).any(|a| (0..a).any(|b| ids[a] == ids[b])) {
+                for id in &mut ids {
+                    *id = fresh;
+                    fresh = fresh.saturating_add(1);
+                }
+            }
+            let own = entity(None, inner.pow(d as u32));
+            for p in 0..size {
+                let at: [usize; 3] = std::array::from_fn(|a| if a < d { p / n.pow(a as u32) % n } else { 0 });
+                let corner = (0..d).filter(|a| at[*a] == n - 1).fold(0, |c, a| c | 1 << a);
+                let between: Vec<usize> = (0..d).filter(|a| at[*a] != 0 && at[*a] != n - 1).collect();
+                points.push(match between.as_slice() {
+                    [] => entity(Some([ids[corner], u32::MAX, u32::MAX, u32::MAX]), 1),
+                    [a] => {
+                        let (low, high) = (ids[corner], ids[corner | 1 << a]);
+                        let first = entity(Some([low.min(high), low.max(high), u32::MAX, u32::MAX]), inner);
+                        first + if low < high { at[*a] - 1 } else { n - 2 - at[*a] } as u32
+                    }
+                    [a, b] if d == 3 => {
+                        let face =
+                            [ids[corner], ids[corner | 1 << a], ids[corner | 1 << b], ids[corner | 1 << a | 1 << b]];
+                        let mut key = face;
+                        key.sort_unstable();
+                        let first = entity(Some(key), inner * inner);
+                        first + inside_face(&face, at[*a], at[*b], n) as u32
+                    }
+                    all => own + all.iter().rev().fold(0, |k, a| k * inner + at[*a] - 1) as u32,
+                });
+            }
+        }
+        Ok(Topology { points, len: next as usize })
+    }
+    /// The number of each point of every element.
+    pub fn points(&self) -> &[u32] {
+        &self.points
+    }
+    /// How many different points.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// The largest difference between values of one point.
+    pub fn jump(&self, values: &[f64]) -> f64 {
+        let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); self.len];
+        for (p, v) in self.points.iter().zip(values) {
+            if let Some((low, high)) = range.get_mut(*p as usize) {
+                (*low, *high) = (low.min(*v), high.max(*v));
+            }
+        }
+        range.iter().map(|(low, high)| high - low).fold(0.0, f64::max)
+    }
+    /// Replaces the values of one point by their mean under `weights`, none of which is negative; where all are 0 the values stay.
+    pub fn average(&self, values: &mut [f64], weights: &[f64]) {
+        let mut sums = vec![(0.0, 0.0); self.len];
+        for ((p, v), w) in self.points.iter().zip(values.iter()).zip(weights) {
+            if let Some((sum, weight)) = sums.get_mut(*p as usize) {
+                (*sum, *weight) = (*sum + w * v, *weight + w);
+            }
+        }
+        for (p, v) in self.points.iter().zip(values) {
+            if let Some((sum, weight)) = sums.get(*p as usize).filter(|(_, w)| *w > 0.0) {
+                *v = sum / weight;
+            }
+        }
+    }
+}
+
+/// The place of a point inside a face, the same from whichever element: from the corner of the least number, first towards the lesser of its two
+/// neighbours. `face` has the corners at (low, low), (high, low), (low, high), (high, high) of its two axes, along which the point is at `i`, `j`.
+fn inside_face(face: &[u32; 4], i: usize, j: usize, n: usize) -> usize {
+    let least = (0..4).min_by_key(|k| face[*k]).unwrap_or(0);
+    let (far_a, far_b) = (least & 1 == 1, least >> 1 & 1 == 1);
+    let i = if far_a { n - 1 - i } else { i };
+    let j = if far_b { n - 1 - j } else { j };
+    let (first, second) = if face[least ^ 1] < face[least ^ 2] { (i, j) } else { (j, i) };
+    (second - 1) * (n - 2) + first - 1
+}
+
+#[cfg(test)]
+mod tests;
