@@ -301,6 +301,7 @@ fn options<'a>(plan: &'a Plan, chain: &str, companions: Vec<(String, String)>) -
         chains: vec![Chain::parse(chain)?],
         block: None,
         measure: false,
+        elements: None,
         progressive: false,
         role: Role::Field,
         attributes: Default::default(),

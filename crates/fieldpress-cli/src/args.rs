@@ -31,9 +31,12 @@ pub(crate) struct BoundArgs {
     /// |error| <= max(ABS, REL |value|): for data over many decades.
     #[arg(long, value_name = "ABS,REL", value_parser = pair)]
     abs_or_rel: Option<(f64, f64)>,
-    /// L2 norm of the error <= X times the L2 norm of the array.
+    /// L2 norm of the error <= X times the L2 norm of the array; of fields on spectral elements over the domain, by the mass matrix.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     l2: Option<f64>,
+    /// L2 norm of the error's gradient <= X times that of the field's, over the domain: for fields on spectral elements.
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    h1: Option<f64>,
     /// Peak signal-to-noise ratio of at least DB decibels.
     #[arg(long, value_name = "DB", allow_negative_numbers = true)]
     psnr: Option<f64>,
@@ -66,7 +69,9 @@ impl BoundArgs {
     /// Errors: `InvalidArgument` unless there is one bound, or several under `--all`.
     pub(crate) fn bound(&self) -> Result<Bound> {
         self.bound_if_any()?.ok_or_else(|| {
-            Error::invalid("expected a bound (--lossless --abs --rel --pw-rel --abs-or-rel --l2 --psnr), found none")
+            Error::invalid(
+                "expected a bound (--lossless --abs --rel --pw-rel --abs-or-rel --l2 --psnr --h1), found none",
+            )
         })
     }
     /// Errors: `InvalidArgument` for several bounds without `--all`.
@@ -83,6 +88,7 @@ impl BoundArgs {
         given.extend(self.abs_or_rel.map(|(abs, rel)| Bound::AbsOrRel { abs, rel }));
         given.extend(self.l2.map(Bound::L2));
         given.extend(self.psnr.map(Bound::Psnr));
+        given.extend(self.h1.map(Bound::H1));
         let besides = self.moments.map(Bound::Moments).into_iter();
         let besides = besides.chain(self.conserve.then_some(Bound::Conserve));
         let besides: Vec<Bound> = besides.chain(self.positive.then_some(Bound::Positive)).collect();

@@ -111,6 +111,7 @@ impl Compress {
                 ratio(raw, bytes)
             );
         }
+        text += &norms(report);
         let (input, bytes) = (report.input_bytes, report.bytes);
         let to = if is_stream(output) { "standard output".into() } else { output.display().to_string() };
         let speed = input as f64 / 1e6 / elapsed.max(1e-9);
@@ -132,6 +133,26 @@ impl Compress {
             "arrays": report.arrays.iter().map(array_json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// In which norms limits on whole arrays were meant, where they are on spectral elements.
+fn norms(report: &FilesReport) -> String {
+    let on = |known: bool| {
+        let all = report
+            .arrays
+            .iter()
+            .filter(|a| a.header.elements.as_ref().is_some_and(|e| !e.coordinates.is_empty() == known));
+        all.map(|a| a.header.name.as_str()).collect::<Vec<_>>()
+    };
+    let (domain, reference) = (on(true), on(false));
+    let mut text = String::new();
+    if !domain.is_empty() {
+        text += &format!("norms over the domain, by the mass matrix: {}\n", domain.join(" "));
+    }
+    if !reference.is_empty() {
+        text += &format!("norms over reference elements, since there are no coordinates: {}\n", reference.join(" "));
+    }
+    text
 }
 
 /// How the blocks of an array were stored: the most frequent way first.
@@ -158,7 +179,7 @@ fn row(a: &ArrayReport) -> Vec<String> {
         a.bytes.to_string(),
         ratio(a.raw_bytes, a.bytes),
         short(a.max_error),
-        criterion(&h.criterion, a.valid),
+        if a.domain.is_some() { "-".into() } else { criterion(&h.criterion, a.valid) },
         short(a.psnr()),
         seconds(a.seconds),
     ]
@@ -183,6 +204,7 @@ fn array_json(a: &ArrayReport) -> Value {
         "ratio": a.ratio(),
         "max_error": number(a.max_error),
         "psnr": number(a.psnr()),
+        "elements": h.elements,
         "value_range": number(a.value_range),
         "valid": a.valid,
         "corrected": a.corrected,

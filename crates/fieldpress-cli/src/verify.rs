@@ -76,13 +76,17 @@ impl Verify {
                 a.tally.violations.to_string(),
                 a.first.as_ref().map_or("-".into(), |i| format!("{i:?}").replace(' ', "")),
                 short(a.tally.max_error),
-                criterion(&a.criterion, a.tally.valid),
+                if a.relative.is_some() { "-".into() } else { criterion(&a.criterion, a.tally.valid) },
                 short(a.psnr()),
             ]);
         }
         let mut text = if table.is_empty() { String::new() } else { table.text() + "\n" };
         if quiet > 0 {
             text += &format!("{quiet} other arrays are the same to the bit\n");
+        }
+        for (a, (l2, h1)) in v.arrays.iter().filter_map(|a| Some((a, a.relative?))) {
+            text += &format!("{}: over the domain relative L2 error {}", a.name, short(l2));
+            text += &a.criterion.gradient_sum.map_or("\n".into(), |_| format!(", of the gradient {}\n", short(h1)));
         }
         for (a, m) in v.arrays.iter().filter_map(|a| Some((a, a.moments?))) {
             let [n, u, p, q] = m.worst.map(short);
@@ -139,6 +143,8 @@ fn file_json(v: &FileVerdict) -> Value {
             "first": a.first,
             "max_error": number(a.tally.max_error),
             "psnr": number(a.psnr()),
+            "relative_l2": a.relative.map(|r| number(r.0)),
+            "relative_h1": a.relative.filter(|_| a.criterion.gradient_sum.is_some()).map(|r| number(r.1)),
             "moments": a.moments.map(|m| json!({
                 "distributions": m.distributions,
                 "violations": m.violations,

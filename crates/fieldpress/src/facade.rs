@@ -108,6 +108,7 @@ pub fn compress(source: &dyn Source, options: Options) -> Result<(Vec<u8>, Array
         velocities: options.velocities(&plan),
         block: options.block,
         measure: options.measure,
+        elements: None,
         progressive: options.progressive,
         role: Role::Field,
         attributes: Map::new(),

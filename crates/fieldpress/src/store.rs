@@ -219,7 +219,7 @@ fn task<'a>(
     distributions: Option<&'a Distributions>,
 ) -> Task<'a> {
     let origin = ORIGIN.get(..axes).unwrap_or_default();
-    Task { criterion, hint, fill: None, measure: false, origin, companions, distributions }
+    Task { criterion, hint, fill: None, measure: false, origin, companions, distributions, norm: None }
 }
 
 fn velocities() -> Velocities {

@@ -19,13 +19,27 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("linalg", &["array", "bits", "error"]),
     // The pressure of a distribution has principal axes.
     ("vdf", &["array", "bits", "error", "linalg"]),
-    ("sem", &["array", "bits", "error", "linalg"]),
+    // Coefficients are coded where elements meet.
+    ("sem", &["array", "bits", "error", "entropy", "quantize", "linalg"]),
     // L2: moments of distributions are something to ask of
-    ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "vdf"]),
+    ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "vdf", "sem"]),
     ("metrics", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound"]),
     (
         "codec",
-        &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "linalg", "vdf", "bound", "metrics"],
+        &[
+            "array",
+            "bits",
+            "error",
+            "entropy",
+            "quantize",
+            "transform",
+            "predict",
+            "linalg",
+            "vdf",
+            "sem",
+            "bound",
+            "metrics",
+        ],
     ),
     // L3
     (
@@ -40,15 +54,16 @@ const LAYERS: &[(&str, &[&str])] = &[
             "predict",
             "linalg",
             "vdf",
+            "sem",
             "bound",
             "metrics",
             "codec",
         ],
     ),
     // L4: codecs through the registry only
-    ("container", &["array", "bits", "error", "vdf", "bound", "codec"]),
+    ("container", &["array", "bits", "error", "vdf", "sem", "bound", "codec"]),
     // L5
-    ("io", &["array", "bits", "error", "vdf", "bound", "codec", "container"]),
+    ("io", &["array", "bits", "error", "vdf", "sem", "bound", "codec", "container"]),
 ];
 /// The modules that may know all others.
 const TOP: &[&str] = &["lib", "facade", "select", "files", "store", "survey"];

@@ -484,6 +484,7 @@ fn fixture() -> Result<Vec<u8>> {
             chains: vec![Chain::parse(chain)?],
             block: None,
             measure: false,
+            elements: None,
             progressive: true,
             role: Role::Field,
             attributes: Default::default(),

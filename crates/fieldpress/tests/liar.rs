@@ -66,8 +66,16 @@ fn through(codec: Faulty, bound: &Bound, fill: Option<f64>, measure: bool) -> (A
     let chains = [chain.bind(&[], &Spec { dtype, shape }).unwrap()];
     let origin = vec![0; shape.rank()];
     let fill = plan.stats.fill;
-    let task =
-        Task { criterion: &criterion, hint, fill, measure, origin: &origin, companions: &[], distributions: None };
+    let task = Task {
+        criterion: &criterion,
+        hint,
+        fill,
+        measure,
+        origin: &origin,
+        companions: &[],
+        distributions: None,
+        norm: None,
+    };
     let mut payload = Vec::new();
     let candidates = [Candidate { index: 0, chain: &chains[0] }];
     let report = encode_block(x.data(), &shape, &candidates, &task, &mut payload).unwrap();

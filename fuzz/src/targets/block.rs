@@ -87,7 +87,16 @@ fn task<'a>(
     companions: &'a [(String, Arc<Array>)],
     distributions: Option<&'a Distributions>,
 ) -> Task<'a> {
-    Task { criterion: CRITERION, hint: *hint, fill, measure: false, origin: &ORIGIN[..rank], companions, distributions }
+    Task {
+        criterion: CRITERION,
+        hint: *hint,
+        fill,
+        measure: false,
+        origin: &ORIGIN[..rank],
+        companions,
+        distributions,
+        norm: None,
+    }
 }
 
 /// One array of small integers for each companion the chain asks for.

@@ -209,6 +209,14 @@ impl<'a> Slice<'a> {
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
+    /// The values from `first` on, at most `n` of them.
+    pub fn part(self, first: usize, n: usize) -> Slice<'a> {
+        fn part<T: Element>(v: &[T], first: usize, n: usize) -> Slice<'_> {
+            let rest = v.get(first..).unwrap_or_default();
+            T::wrap(&rest[..n.min(rest.len())])
+        }
+        dispatch!(Slice, self, v => part(v, first, n))
+    }
     /// An owned copy.
     pub fn to_buffer(self) -> Buffer {
         dispatch!(Slice, self, v => Element::into_buffer(v.to_vec()))

@@ -37,6 +37,8 @@ pub enum Bound {
     L2(f64),
     /// `20 log10((max x - min x) / sqrt(mean (x - y)^2)) >= psnr`, in decibels, over the whole array.
     Psnr(f64),
+    /// `||grad (x - y)|| <= h1 * ||grad x||` over the domain, of fields on spectral elements: then vorticity and dissipation can be trusted.
+    H1(f64),
     /// Limits on the errors of the moments of every velocity distribution in the array.
     Moments(MomentLimits),
     /// Density, momentum and energy of every velocity distribution stay as they are, but for rounding: within [`CONSERVED`].
@@ -55,7 +57,7 @@ impl Bound {
         let ok = match self {
             Bound::Lossless | Bound::None | Bound::Conserve | Bound::Positive => true,
             Bound::Moments(limits) => return limits.validate(),
-            Bound::Abs(v) | Bound::Rel(v) | Bound::PwRel(v) | Bound::L2(v) => v.is_finite() && *v >= 0.0,
+            Bound::Abs(v) | Bound::Rel(v) | Bound::PwRel(v) | Bound::L2(v) | Bound::H1(v) => v.is_finite() && *v >= 0.0,
             Bound::AbsOrRel { abs, rel } => abs.is_finite() && *abs >= 0.0 && rel.is_finite() && *rel >= 0.0,
             Bound::Psnr(v) => v.is_finite(),
             Bound::All(list) => {
@@ -86,10 +88,19 @@ impl Bound {
             Bound::Rel(rel) => c.terms.push(Term { abs: product_down(*rel, stats.range_down()), rel: 0.0 }),
             Bound::PwRel(rel) => c.terms.push(Term { abs: 0.0, rel: *rel }),
             Bound::AbsOrRel { abs, rel } => c.terms.push(Term { abs: *abs, rel: *rel }),
-            Bound::L2(l2) => c.limit_square_sum(l2 * l2 * stats.square_sum * (1.0 - 1e-12)),
+            Bound::L2(l2) => {
+                let square = stats.integrals.map_or(stats.square_sum, |i| i.square);
+                c.limit_square_sum(l2 * l2 * square * (1.0 - 1e-12));
+            }
             Bound::Psnr(psnr) => {
                 let rmse = stats.range_down() * libm::exp10(-psnr / 20.0);
-                c.limit_square_sum(rmse * rmse * stats.count as f64 * (1.0 - 1e-12));
+                let volume = stats.integrals.map_or(stats.count as f64, |i| i.volume);
+                c.limit_square_sum(rmse * rmse * volume * (1.0 - 1e-12));
+            }
+            // Without elements there are no gradients, and nothing but every bit is known to keep them.
+            Bound::H1(h1) => {
+                let gradient = stats.integrals.map_or(0.0, |i| i.gradient);
+                c.limit_gradient_sum(h1 * h1 * gradient * (1.0 - 1e-12));
             }
             Bound::All(list) => list.iter().for_each(|b| b.resolve_into(stats, c)),
         }
@@ -107,6 +118,30 @@ impl Bound {
             }
         }
         rest(self).unwrap_or(Bound::Lossless)
+    }
+    /// Whether something is asked of all errors together, which on spectral elements is meant as an integral over the domain.
+    pub fn is_of_norms(&self) -> bool {
+        match self {
+            Bound::L2(_) | Bound::Psnr(_) | Bound::H1(_) => true,
+            Bound::All(list) => list.iter().any(Bound::is_of_norms),
+            _ => false,
+        }
+    }
+    /// Whether something is asked of the error's gradient.
+    pub fn is_of_gradients(&self) -> bool {
+        match self {
+            Bound::H1(_) => true,
+            Bound::All(list) => list.iter().any(Bound::is_of_gradients),
+            _ => false,
+        }
+    }
+    /// The same for values at points, of which no gradient is known: a bound on it becomes one on the L2 norm.
+    pub fn of_points(&self) -> Bound {
+        match self {
+            Bound::H1(v) => Bound::L2(*v),
+            Bound::All(list) => Bound::All(list.iter().map(Bound::of_points).collect()),
+            other => other.clone(),
+        }
     }
     /// Whether it is said that nothing is asked of single values.
     pub fn asks_nothing(&self) -> bool {
@@ -149,6 +184,7 @@ impl fmt::Display for Bound {
             Bound::AbsOrRel { abs, rel } => write!(f, "abs {abs:e} or pw_rel {rel:e}"),
             Bound::L2(v) => write!(f, "l2 {v:e}"),
             Bound::Psnr(v) => write!(f, "psnr {v}"),
+            Bound::H1(v) => write!(f, "h1 {v:e}"),
             Bound::Moments(limits) => write!(f, "moments {limits}"),
             Bound::Conserve => f.write_str("conserve"),
             Bound::Positive => f.write_str("positive"),

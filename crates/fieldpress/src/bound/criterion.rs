@@ -56,6 +56,9 @@ pub struct Criterion {
     /// The largest sum of squared errors over the valid values of the array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub square_sum: Option<f64>,
+    /// The largest integral of the square of the error's gradient over the elements of the array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_sum: Option<f64>,
     /// What was not negative may not become so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub positive: bool,
@@ -66,8 +69,13 @@ pub struct Criterion {
 
 impl Criterion {
     /// Nothing is asked.
-    pub const FREE: Criterion =
-        Criterion { terms: Vec::new(), square_sum: None, positive: false, quantities: Quantities::NONE };
+    pub const FREE: Criterion = Criterion {
+        terms: Vec::new(),
+        square_sum: None,
+        gradient_sum: None,
+        positive: false,
+        quantities: Quantities::NONE,
+    };
     /// Every bit is kept.
     pub fn exact() -> Criterion {
         Criterion { terms: vec![Term::EXACT], ..Criterion::FREE }
@@ -79,11 +87,29 @@ impl Criterion {
     }
     /// Whether every bit is to be kept.
     pub fn is_exact(&self) -> bool {
-        self.terms.iter().any(Term::is_exact) || self.square_sum == Some(0.0)
+        self.terms.iter().any(Term::is_exact) || self.square_sum == Some(0.0) || self.gradient_sum == Some(0.0)
     }
     /// Whether nothing is asked but terms that hold at each point.
     pub fn is_pointwise(&self) -> bool {
         !self.positive && self.quantities.is_empty()
+    }
+    /// Whether there is a limit on the errors of the whole array together.
+    pub fn has_limit(&self) -> bool {
+        self.square_sum.is_some() || self.gradient_sum.is_some()
+    }
+    /// How much of its limit is used: the larger part of those of the sum of squares and the gradient's; 0 without a limit.
+    pub fn used(&self, square: f64, gradient: f64) -> f64 {
+        let part = |sum: f64, limit: Option<f64>| limit.map_or(0.0, |l| sum / l);
+        let (a, b) = (part(square, self.square_sum), part(gradient, self.gradient_sum));
+        if a.is_nan() || b.is_nan() {
+            f64::INFINITY
+        } else {
+            a.max(b)
+        }
+    }
+    /// Whether errors are limited in the mean square alone.
+    pub fn is_mean_square(&self) -> bool {
+        self.terms.is_empty() && self.has_limit()
     }
     /// One term that is sufficient for all pointwise terms; `None` when there are none.
     pub fn sufficient(&self, stats: &Stats) -> Option<Term> {
@@ -98,8 +124,16 @@ impl Criterion {
         Some(if abs == 0.0 && rel == 0.0 { Term { abs: floor, rel: 0.0 } } else { Term { abs, rel } })
     }
     pub(super) fn limit_square_sum(&mut self, limit: f64) {
-        // Squares overflow or underflow for extreme data: the largest number asks nothing, 0 asks for every bit.
-        let limit = if limit.is_nan() { 0.0 } else { limit.min(f64::MAX) };
-        self.square_sum = Some(self.square_sum.map_or(limit, |s| s.min(limit)));
+        self.square_sum = least(self.square_sum, limit);
     }
+    pub(super) fn limit_gradient_sum(&mut self, limit: f64) {
+        self.gradient_sum = least(self.gradient_sum, limit);
+    }
+}
+
+/// The lesser of two limits.
+fn least(before: Option<f64>, limit: f64) -> Option<f64> {
+    // Squares overflow or underflow for extreme data: the largest number asks nothing, 0 asks for every bit.
+    let limit = if limit.is_nan() { 0.0 } else { limit.min(f64::MAX) };
+    Some(before.map_or(limit, |s| s.min(limit)))
 }

@@ -13,4 +13,4 @@ pub use check::within;
 pub use criterion::{Criterion, Term};
 pub use quantities::{MomentLimits, Quantities, CONSERVED};
 pub(crate) use stats::survey;
-pub use stats::{psnr, Stats};
+pub use stats::{psnr, psnr_of_mean, Stats};

@@ -6,6 +6,7 @@ use crate::array::{Element, Grid, Slice, Source};
 use crate::bits::{widest, Sum, Work};
 use crate::dispatch;
 use crate::error::Result;
+use crate::sem::Integrals;
 
 /// Statistics over the valid values: finite, and not equal to the fill value.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub struct Stats {
     pub fill: Option<u64>,
     /// How many values were left out because they are the fill value.
     pub filled: u64,
+    /// Integrals over the domain, of fields on spectral elements.
+    pub integrals: Option<Integrals>,
     low: Extreme,
     high: Extreme,
 }
@@ -104,6 +107,7 @@ impl Stats {
         min_nonzero: f64::INFINITY,
         fill: None,
         filled: 0,
+        integrals: None,
         low: Extreme::NONE,
         high: Extreme::NONE,
     };
@@ -240,7 +244,11 @@ impl Stats {
 /// Peak signal-to-noise ratio in decibels: the value range over the root of the mean of `count` squared errors. Infinite without
 /// error.
 pub fn psnr(value_range: f64, square_error: f64, count: u64) -> f64 {
-    let mse = square_error / count.max(1) as f64;
+    psnr_of_mean(value_range, square_error / count.max(1) as f64)
+}
+
+/// The same from the mean of the squared errors.
+pub fn psnr_of_mean(value_range: f64, mse: f64) -> f64 {
     if mse > 0.0 {
         20.0 * libm::log10(value_range / mse.sqrt())
     } else {

@@ -32,6 +32,7 @@ use crate::bits::{put_section, put_varint, ByteReader, Sum};
 use crate::bound::{Criterion, Term};
 use crate::dispatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sem::Norm;
 use crate::vdf::{Distributions, Place};
 
 const PACK_LEVEL: i32 = 1;
@@ -48,6 +49,8 @@ pub struct Candidate<'a> {
 /// What the bounded stage has to do for a block.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
+    /// The norm in which limits on the whole array are meant; `None` for the plain sum over values. Blocks hold whole elements then.
+    pub norm: Option<&'a Norm>,
     /// What must hold at every point; the limit on the sum of squares is the caller's business.
     pub criterion: &'a Criterion,
     /// The tolerance handed to the chain. Sufficient for the criterion, if it has pointwise terms.
@@ -87,6 +90,10 @@ pub struct BlockReport {
     pub max_error: f64,
     /// The sum of the squared errors over the valid points, when measured.
     pub square_error: f64,
+    /// The same in the norm of the task, if it has one; else the sum again.
+    pub square: f64,
+    /// The integral of the square of the error's gradient; 0 without a norm, or where nothing is asked of it.
+    pub gradient: f64,
     /// Points that the chain left outside the bound and the correction moved, when measured.
     pub corrected: u64,
     /// Whether errors were measured on decoded values.
@@ -134,6 +141,8 @@ fn encode_typed<T: Element>(
         valid,
         max_error: 0.0,
         square_error: 0.0,
+        square: 0.0,
+        gradient: 0.0,
         corrected: 0,
         measured: true,
     };
@@ -165,7 +174,12 @@ fn encode_typed<T: Element>(
             v.into()
         }
     };
-    let site = Site { mask: mask.as_ref(), origin: task.origin, companions: task.companions };
+    let site = Site {
+        mask: mask.as_ref(),
+        origin: task.origin,
+        companions: task.companions,
+        mean_square: task.criterion.is_mean_square(),
+    };
     let block = Block { shape: *shape, values: T::wrap(&filled), site };
     // Where the quantities of interest cannot be had with the tolerance, smaller ones are tried.
     let once = task.criterion.quantities.is_empty() || task.hint.is_free();
@@ -274,6 +288,14 @@ fn with_chain<T: Element>(
             }
         }
         report.square_error = squares.value();
+        report.square = report.square_error;
+        if let Some(norm) = task.norm {
+            let error = |(i, (x, y)): (usize, (&T, &T))| if masked(i) { 0.0 } else { x.to_f64() - y.to_f64() };
+            let errors: Vec<f64> = x.iter().zip(&y).enumerate().map(error).collect();
+            let first = task.origin.first().copied().unwrap_or(0);
+            report.square = norm.square(first, &errors);
+            report.gradient = if criterion.gradient_sum.is_some() { norm.gradient(first, &errors) } else { 0.0 };
+        }
     }
     let start = out.len();
     let present = |part: &[u8], bit| if part.is_empty() { 0 } else { bit };
@@ -405,7 +427,12 @@ fn decode_typed<T: Element>(
     } else {
         let index = r.count(chains.len().saturating_sub(1))?;
         let chain = chains.get(index).ok_or_else(|| Error::corrupt(format!("expected chain {index} of the array")))?;
-        let site = Site { mask: special.as_ref().map(|s| &s.mask), origin: task.origin, companions: task.companions };
+        let site = Site {
+            mask: special.as_ref().map(|s| &s.mask),
+            origin: task.origin,
+            companions: task.companions,
+            mean_square: task.criterion.is_mean_square(),
+        };
         let mut part = |is_last: bool| if is_last { Ok(r.rest()) } else { r.section() };
         let follows = flags & (CORRECTION | REPAIR);
         let encoding = part(follows == 0)?;
@@ -469,6 +496,7 @@ mod tests {
                     origin: &origin,
                     companions: &[],
                     distributions: None,
+                    norm: None,
                 };
                 for c in [&candidates[..], &[]] {
                     let mut payload = Vec::new();

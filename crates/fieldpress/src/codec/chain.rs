@@ -138,6 +138,10 @@ impl Chain {
         let needs = |id: &&str| registry::find(id).is_ok_and(|e| !e.unbounded);
         self.ids().into_iter().find(needs)
     }
+    /// Whether the array should be one block, as far as that is possible.
+    pub fn wants_whole(&self) -> bool {
+        self.codec.wants_whole()
+    }
     /// The names of all companions the steps ask for, without repetition.
     pub fn companions(&self) -> Vec<String> {
         let mut names: Vec<String> = self.filters.iter().flat_map(|f| f.companions()).collect();

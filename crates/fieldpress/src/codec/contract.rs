@@ -43,6 +43,8 @@ pub struct Site<'a> {
     pub origin: &'a [usize],
     /// The companions the codec asked for, in the order it named them.
     pub companions: Companions<'a>,
+    /// Whether errors are to be small in the mean square of the array and nothing is asked of single values. For encoders.
+    pub mean_square: bool,
 }
 
 /// A block to encode: contiguous, in C order, every value finite. Values at masked points are a smooth filling that
@@ -125,6 +127,10 @@ pub trait Codec: fmt::Debug + Send + Sync {
     /// Parses the shared bytes and readies the codec for blocks of one kind. Total on hostile bytes.
     /// Errors: `InvalidArgument` when the codec cannot handle such blocks, `Corrupt`, `Unsupported`.
     fn bind(&self, shared: &[u8], spec: &Spec) -> Result<Box<dyn BlockCodec>>;
+    /// Whether its blocks know nothing of each other and should: then the array is one block, as far as that is possible.
+    fn wants_whole(&self) -> bool {
+        false
+    }
     /// The names of arrays that must be stored before and will be handed to encoder and decoder, decoded.
     fn companions(&self) -> Vec<String> {
         Vec::new()

@@ -155,7 +155,12 @@ impl<'a, 'c> Parts<'a, 'c> {
         Ok(Parts { special, chain, before: bytes.len() - r.remaining(), length })
     }
     fn site<'s>(&'s self, task: &Task<'s>) -> Site<'s> {
-        Site { mask: self.special.as_ref().map(|s| &s.mask), origin: task.origin, companions: task.companions }
+        Site {
+            mask: self.special.as_ref().map(|s| &s.mask),
+            origin: task.origin,
+            companions: task.companions,
+            mean_square: task.criterion.is_mean_square(),
+        }
     }
 }
 
@@ -298,7 +303,16 @@ mod tests {
 
     fn task(criterion: &Criterion) -> Task<'_> {
         let hint = Term { abs: 0.02, rel: 0.0 };
-        Task { criterion, hint, fill: None, measure: false, origin: &[0, 0], companions: &[], distributions: None }
+        Task {
+            criterion,
+            hint,
+            fill: None,
+            measure: false,
+            origin: &[0, 0],
+            companions: &[],
+            distributions: None,
+            norm: None,
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod chain;
 mod contract;
 mod correction;
 mod curve;
+mod elements;
 mod holes;
 mod kernel;
 mod levels;
@@ -25,6 +26,7 @@ pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Levels, Site, Spec,
 };
 pub use curve::{scaled_exp, scaled_ln, Curve, CurveFilter};
+pub use elements::{ElementBlocks, Selection};
 pub use kernel::{round, Kernel, KernelBlocks};
 pub use levels::{decode_level, has_levels, inspect_levels, order_by_level, Table, TABLE_BYTES};
 pub use limits::Limits;

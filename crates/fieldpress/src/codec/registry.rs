@@ -61,6 +61,8 @@ pub static REGISTRY: &[&Entry] = &[
     &c::vlasov::ENTRY,
     &c::blockset::ENTRY,
     &c::pca::ENTRY,
+    &c::legendre::ENTRY,
+    &c::sem_c0::ENTRY,
     &c::harmonics::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,

@@ -361,13 +361,17 @@ mod tests {
     }
     fn encode(ids: &[u32], companions: &[(String, Arc<Array>)], origin: usize) -> Result<Vec<u8>> {
         let (bound, mut out) = (bound(ids.len()), Vec::new());
-        let site = Site { mask: None, origin: &[origin], companions };
+        let site = Site { mask: None, origin: &[origin], companions, mean_square: false };
         bound.encode(&Block { shape: bound.spec.shape, values: Slice::U32(ids), site }, &Term::EXACT, &mut out)?;
         Ok(out)
     }
     fn decode(bytes: &[u8], n: usize, companions: &[(String, Arc<Array>)], origin: usize) -> Result<Vec<u32>> {
         let mut ids = vec![7; n];
-        bound(n).decode(bytes, &Site { mask: None, origin: &[origin], companions }, SliceMut::U32(&mut ids))?;
+        bound(n).decode(
+            bytes,
+            &Site { mask: None, origin: &[origin], companions, mean_square: false },
+            SliceMut::U32(&mut ids),
+        )?;
         Ok(ids)
     }
     /// The blocks of a ball about `centre` along vx, by rising id.

@@ -209,6 +209,7 @@ mod tests {
             chains: vec![Chain::parse(chain).unwrap()],
             block: Some(vec![16, 50]),
             measure: true,
+            elements: None,
             progressive: false,
             role: Role::Field,
             attributes: Default::default(),
@@ -287,7 +288,7 @@ mod tests {
         let shape = Shape::new(&[4]).unwrap();
         let named = |a: Array| [("a".to_string(), Arc::new(a))];
         let check = |companions: &[(String, Arc<Array>)], origin: &[usize]| {
-            let site = Site { mask: None, origin, companions };
+            let site = Site { mask: None, origin, companions, mean_square: false };
             let block = Block { shape, values: Slice::I32(&[1, 2, 3, 4]), site };
             let back = f.inverse(Slice::I32(&[0; 4]), &[], &Spec { dtype: DType::I32, shape }, &site);
             (f.forward(&block, &Term::EXACT).is_ok(), back.is_ok())

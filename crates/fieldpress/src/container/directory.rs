@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::array::{DType, Grid, Shape};
 use crate::bound::{Bound, Criterion, Term};
 use crate::error::{Error, Result};
+use crate::sem::OnElements;
 use crate::vdf::Velocities;
 
 pub use super::format::FORMAT_VERSION;
@@ -77,6 +78,9 @@ pub struct ArrayHeader {
     /// How its values are velocity distributions, where something is asked of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub velocities: Option<Velocities>,
+    /// How its values lie on spectral elements, where something is asked of integrals over the domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elements: Option<OnElements>,
     /// The chains its blocks choose from, as [`Chain::to_json`](crate::codec::Chain::to_json) writes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chains: Vec<Value>,

@@ -13,6 +13,6 @@ mod writer;
 pub use assemble::assemble;
 pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT_VERSION};
 pub use inspect::StoredBlock;
-pub use plan::Plan;
+pub use plan::{integrals, Plan};
 pub use reader::{Archive, BlockInfo};
 pub use writer::{ArchiveWriter, ArrayOptions, ArrayReport};

@@ -352,6 +352,7 @@ impl Decoder {
     /// How blocks that begin at `origin` were encoded.
     pub(super) fn task<'a>(&'a self, origin: &'a [usize]) -> Task<'a> {
         Task {
+            norm: None,
             criterion: &self.header.criterion,
             hint: self.header.hint,
             fill: self.fill,

@@ -13,12 +13,13 @@ use super::format;
 use super::plan::Plan;
 use crate::array::{Array, DType, Grid, Region, Shape, Sink, Source};
 use crate::bits::{crc32c, put_varint, Sum};
-use crate::bound::{psnr, Approach, Criterion, Term};
+use crate::bound::{psnr, psnr_of_mean, Approach, Criterion, Term};
 use crate::codec::{
     encode_block, has_levels, order_by_level, BlockReport, BoundChain, Candidate, Chain, Limits, Outcome, Spec,
     StageBytes, Task,
 };
 use crate::error::{Error, Result};
+use crate::sem::{Integrals, OnElements};
 use crate::vdf::{Distributions, Velocities};
 
 /// How an array is to be stored.
@@ -40,7 +41,9 @@ pub struct ArrayOptions<'a> {
     pub attributes: Map<String, Value>,
     /// How its values are velocity distributions, if they are: then something can be asked of their moments, and blocks hold whole ones.
     pub velocities: Option<Velocities>,
-    /// Names of companions as the chains and `velocities` use them, paired with their names in this archive.
+    /// How its values lie on spectral elements, if the plan was made for that; blocks hold whole elements then.
+    pub elements: Option<OnElements>,
+    /// Names of companions as the chains, `velocities` and `elements` use them, paired with their names in this archive.
     pub companions: Vec<(String, String)>,
     /// Keep the decoded array for arrays that name it as a companion.
     pub keep: bool,
@@ -69,6 +72,8 @@ pub struct ArrayReport {
     pub max_error: f64,
     /// Sum of squared errors over the valid points.
     pub square_error: f64,
+    /// Integrals of the errors over the domain of a field on spectral elements, where something is asked of these.
+    pub domain: Option<Integrals>,
     /// Range of the valid values.
     pub value_range: f64,
     /// Points that chains left outside the bound.
@@ -86,7 +91,10 @@ impl ArrayReport {
     }
     /// Peak signal-to-noise ratio in decibels against the value range; infinite without error.
     pub fn psnr(&self) -> f64 {
-        psnr(self.value_range, self.square_error, self.valid)
+        match self.domain {
+            Some(d) => psnr_of_mean(self.value_range, d.square / d.volume),
+            None => psnr(self.value_range, self.square_error, self.valid),
+        }
     }
 }
 
@@ -101,6 +109,9 @@ pub struct ArchiveWriter<W: Write> {
 
 /// Most passes over an array to come close to a limit on all of it.
 const PASSES: usize = 8;
+
+/// Tolerances tried at every point where none for the whole array was found, each a tenth of the one before.
+const FINER: u32 = 6;
 
 /// One pass over all blocks.
 struct Pass {
@@ -181,12 +192,13 @@ impl<W: Write> ArchiveWriter<W> {
         let mut lengths: Vec<u64> = shared.iter().map(|s| s.len() as u64).collect();
 
         let distributions = distributions.as_ref().filter(|_| wanted);
+        let elements = options.elements.as_ref().filter(|_| plan.norm.is_some());
         let run =
             Run { source, grid: &grid, kinds: &kinds, companions: &companions, distributions, plan, options: &options };
         let mut totals = Totals::default();
         let mut kept = if options.keep { Some(Array::zeros(dtype, shape)?) } else { None };
-        let hint = if let Some(limit) = plan.criterion.square_sum.filter(|_| !plan.criterion.is_exact()) {
-            let (hint, mut pass) = run.search(limit, options.chains.len())?;
+        let hint = if plan.criterion.has_limit() && !plan.criterion.is_exact() {
+            let (hint, mut pass) = run.search(options.chains.len())?;
             run.order(0..grid.len(), &hint, &mut pass)?;
             for (payload, report) in pass.payloads.iter().zip(&pass.reports) {
                 totals.add(report);
@@ -223,6 +235,7 @@ impl<W: Write> ArchiveWriter<W> {
             block: block.to_vec(),
             cuts,
             velocities: options.velocities.clone().filter(|_| wanted),
+            elements: elements.cloned(),
             chains: options.chains.iter().map(Chain::to_json).collect(),
             bound: plan.bound.clone(),
             criterion: plan.criterion.clone(),
@@ -261,6 +274,7 @@ impl<W: Write> ArchiveWriter<W> {
             valid: totals.valid,
             max_error: totals.max_error,
             square_error: totals.square_error,
+            domain: plan.stats.integrals.map(|i| Integrals { volume: i.volume, ..totals.domain }),
             value_range: plan.stats.range_down(),
             corrected: totals.corrected,
             measured: totals.measured,
@@ -302,6 +316,8 @@ impl<W: Write> ArchiveWriter<W> {
     }
 }
 
+/// Arrays of up to so many values are one block where a chain wants that.
+const MOST_WHOLE: usize = 1 << 26;
 /// Blocks of sparse velocity distributions hold whole ones, of together at least so many values where there are enough.
 const WHOLE: usize = 1 << 19;
 
@@ -335,6 +351,12 @@ fn cut(options: &ArrayOptions<'_>, shape: &Shape, distributions: Option<&Distrib
     if let Some(lengths) = distributions.and_then(|d| d.cuts(least)).filter(|l| l.len() > 1) {
         block.iter_mut().zip(shape.iter()).for_each(|(b, d)| *b = *d);
         return Ok((Grid::with_cuts(*shape, &block, &lengths)?, lengths));
+    }
+    let whole = options.chains.iter().any(Chain::wants_whole) && shape.len() <= MOST_WHOLE;
+    if options.plan.norm.is_some() || whole {
+        // Whole elements, or all of them.
+        let inner = block.iter_mut().zip(shape.iter()).skip(usize::from(!whole));
+        inner.for_each(|(b, d)| *b = (*d).max(1));
     }
     if distributions.is_some() && !options.plan.criterion.quantities.is_empty() {
         // Whole distributions, or all of them.
@@ -385,6 +407,7 @@ struct Totals {
     valid: u64,
     max_error: f64,
     square_error: f64,
+    domain: Integrals,
     corrected: u64,
     measured: bool,
     any: bool,
@@ -402,6 +425,8 @@ impl Totals {
         self.valid += r.valid;
         self.max_error = self.max_error.max(r.max_error);
         self.square_error += r.square_error;
+        self.domain.square += r.square;
+        self.domain.gradient += r.gradient;
         self.corrected += r.corrected;
         self.measured = r.measured && (self.measured || !self.any);
         self.any = true;
@@ -429,6 +454,7 @@ impl Run<'_> {
             origin: region.origin(),
             companions: self.companions,
             distributions: self.distributions,
+            norm: self.plan.norm.as_deref(),
         }
     }
     fn pass(
@@ -480,13 +506,13 @@ impl Run<'_> {
             Ok(())
         })
     }
-    /// Passes over all blocks with tolerances such that the sum of squared errors comes close to `limit` from below, with each of so many
-    /// `chains` alone, since the same tolerance is not the same error with all of them. The last resort is the tolerance that is
-    /// sufficient at every point.
-    fn search(&self, limit: f64, chains: usize) -> Result<(Term, Pass)> {
+    /// Passes over all blocks with tolerances such that the errors of all of them together come close to their limit from below, with each of so
+    /// many `chains` alone, since the same tolerance is not the same error with all of them. The last resort are tolerances that hold at every
+    /// point, from the one that is sufficient for the sum of squares down.
+    fn search(&self, chains: usize) -> Result<(Term, Pass)> {
         let mut best: Option<(Term, Pass, usize)> = None;
         for chain in 0..chains {
-            if let Some((hint, pass)) = self.search_with(chain, limit)? {
+            if let Some((hint, pass)) = self.search_with(chain)? {
                 let size = pass.payloads.iter().map(Vec::len).sum();
                 if best.as_ref().is_none_or(|b| size < b.2) {
                     best = Some((hint, pass, size));
@@ -496,26 +522,40 @@ impl Run<'_> {
         if let Some((hint, pass, _)) = best {
             return Ok((hint, pass));
         }
-        let hint = self.plan.safe_hint();
-        let mut criterion = self.plan.criterion.clone();
-        criterion.terms.push(hint);
-        let pass = self.pass(0..self.grid.len(), &hint, &criterion, true, None)?;
-        Ok((hint, pass))
+        let safe = self.plan.safe_hint();
+        for tenths in 0..FINER {
+            let hint = Term { abs: safe.abs * libm::exp10(-f64::from(tenths)), rel: 0.0 };
+            let mut criterion = self.plan.criterion.clone();
+            criterion.terms.push(hint);
+            let pass = self.pass(0..self.grid.len(), &hint, &criterion, true, None)?;
+            if self.used(&pass) <= 1.0 {
+                return Ok((hint, pass));
+            }
+        }
+        let pass = self.pass(0..self.grid.len(), &Term::EXACT, &Criterion::exact(), true, None)?;
+        Ok((Term::EXACT, pass))
     }
-    /// Of the passes with one chain the one with the largest sum of squared errors that is not above `limit`.
-    fn search_with(&self, chain: usize, limit: f64) -> Result<Option<(Term, Pass)>> {
-        let (mut approach, mut scale) = (Approach::new(limit), 1.0);
+    /// How much of the limit on all errors together a pass uses.
+    fn used(&self, pass: &Pass) -> f64 {
+        let (mut square, mut gradient) = (Sum::default(), Sum::default());
+        for r in &pass.reports {
+            square.add(r.square);
+            gradient.add(r.gradient);
+        }
+        self.plan.criterion.used(square.value(), gradient.value())
+    }
+    /// Of the passes with one chain the one with the largest errors together that is not above their limit.
+    fn search_with(&self, chain: usize) -> Result<Option<(Term, Pass)>> {
+        let (mut approach, mut scale) = (Approach::new(1.0), 1.0);
         let mut best: Option<(Term, Pass, f64)> = None;
         for _ in 0..PASSES {
             let hint = self.plan.scaled(scale);
             let pass = self.pass(0..self.grid.len(), &hint, &self.plan.criterion, true, Some(chain))?;
-            let mut squares = Sum::default();
-            pass.reports.iter().for_each(|r| squares.add(r.square_error));
-            let sum = squares.value();
-            if sum <= limit && best.as_ref().is_none_or(|(.., b)| *b < sum) {
-                best = Some((hint, pass, sum));
+            let used = self.used(&pass);
+            if used <= 1.0 && best.as_ref().is_none_or(|(.., b)| *b < used) {
+                best = Some((hint, pass, used));
             }
-            match approach.next(scale, sum).filter(|&s| self.plan.scaled(s) != hint) {
+            match approach.next(scale, used).filter(|&s| self.plan.scaled(s) != hint) {
                 Some(next) => scale = next,
                 None => break,
             }

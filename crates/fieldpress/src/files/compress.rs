@@ -5,6 +5,7 @@ use std::io::Write;
 
 use serde_json::{json, Value};
 
+use super::elements;
 use super::input::{Event, Input, Watch};
 use super::order::order;
 use super::Glob;
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::facade::{Choice, Options};
 use crate::io::{self, FileArray, OpenOptions};
 use crate::select::Tier;
+use crate::sem::OnElements;
 use crate::vdf::Velocities;
 
 /// Arrays below this many bytes are stored without a chain when they are lossless: naming one would cost more than it saves.
@@ -69,13 +71,15 @@ pub struct FilesReport {
 }
 
 /// One array to be stored.
-struct Job {
-    name: String,
-    prefix: String,
-    array: FileArray,
-    lossy: bool,
+pub(super) struct Job {
+    pub(super) name: String,
+    pub(super) prefix: String,
+    pub(super) array: FileArray,
+    pub(super) lossy: bool,
     /// Whether the file knows which of its arrays are velocity distributions, and this is none.
     apart: bool,
+    /// How its values lie on spectral elements, by the names of this archive.
+    pub(super) elements: Option<OnElements>,
     companions: Vec<(String, String)>,
     keep: bool,
 }
@@ -119,6 +123,7 @@ pub fn compress_files(
             prefix: prefix.clone(),
             lossy: options.selects(&array, &prefix, tells),
             apart: tells && array.velocities.is_none(),
+            elements: None,
             array,
             companions: Vec::new(),
             keep: false,
@@ -126,13 +131,16 @@ pub fn compress_files(
     }
     check_patterns(options, &jobs)?;
     check_block(options, &jobs)?;
+    elements::locate(&mut jobs)?;
     let order = find_companions(options, &mut jobs)?;
+    let mut norms = elements::Norms::default();
     let lossless = options.lossless();
     let mut reports = Vec::with_capacity(jobs.len());
     for i in order {
         let Some(job) = jobs.get(i) else { continue };
         let options = if job.lossy { &options.lossy } else { &lossless };
-        reports.push(put(&mut writer, job, options, watch).map_err(|e| e.at(format!("array {:?}", job.name)))?);
+        let stored = put(&mut writer, job, &jobs, &mut norms, options, watch);
+        reports.push(stored.map_err(|e| e.at(format!("array {:?}", job.name)))?);
     }
     let out = writer.finish()?;
     Ok(FilesReport { arrays: reports, input_bytes, bytes: out.bytes })
@@ -142,6 +150,8 @@ pub fn compress_files(
 fn put<W: Write>(
     writer: &mut ArchiveWriter<W>,
     job: &Job,
+    jobs: &[Job],
+    norms: &mut elements::Norms,
     options: &Options,
     watch: Option<Watch<'_>>,
 ) -> Result<ArrayReport> {
@@ -158,17 +168,32 @@ fn put<W: Write>(
         w(Event::Array { name: &job.name, bytes: bytes as u64 });
     }
     let bound = if job.apart { options.bound.of_values() } else { options.bound.clone() };
-    let plan = Plan::new(source, &bound, options.fill, options.detect_fill)?;
-    let chains = match (suited(job, options, &plan), bytes < TINY && !job.lossy) {
-        (_, true) => Vec::new(),
-        // Another takes its place where it refuses a block.
-        (Some(own), _) if plan.hint.is_exact() => {
-            let others = options.choice.chains(source, &plan, options.progressive)?;
-            std::iter::once(own).chain(others).collect()
+    let (on, norm) = match job.elements.as_ref().filter(|_| job.lossy && bound.is_of_norms()) {
+        Some(on) => norms.of(on, &shape, jobs, bound.is_of_gradients())?,
+        None if job.lossy && bound.is_of_gradients() => {
+            return Err(Error::invalid(format!(
+                "expected a field on spectral elements for a bound on its gradient, found {shape}"
+            )));
         }
-        (Some(own), _) => vec![own],
-        (None, false) => options.choice.chains(source, &plan, options.progressive)?,
+        None => (None, None),
     };
+    let plan = Plan::on_elements(source, &bound, options.fill, options.detect_fill, norm)?;
+    let chains = match elements::chains(job, options, &plan, source)? {
+        Some(chains) => chains,
+        None => match (suited(job, options, &plan), bytes < TINY && !job.lossy) {
+            (_, true) => Vec::new(),
+            // Another takes its place where it refuses a block.
+            (Some(own), _) if plan.hint.is_exact() => {
+                let others = options.choice.chains(source, &plan, options.progressive)?;
+                std::iter::once(own).chain(others).collect()
+            }
+            (Some(own), _) => vec![own],
+            (None, false) => options.choice.chains(source, &plan, options.progressive)?,
+        },
+    };
+    let needed: Vec<String> = chains.iter().flat_map(Chain::companions).collect();
+    let told = job.array.velocities.iter().flat_map(Velocities::companions).map(String::from);
+    let needed: Vec<String> = needed.into_iter().chain(told).collect();
     let progress = |n: u64| {
         if let Some(w) = watch {
             w(Event::Bytes(n));
@@ -183,7 +208,8 @@ fn put<W: Write>(
         progressive: options.progressive,
         role: job.array.role,
         attributes: job.array.attributes.clone(),
-        companions: job.companions.clone(),
+        elements: on,
+        companions: job.companions.iter().filter(|(used, _)| needed.contains(used)).cloned().collect(),
         keep: job.keep,
         progress: Some(&progress),
     };
@@ -252,6 +278,9 @@ fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<Vec<usize>
         let mut used: Vec<String> = of_chains.iter().cloned().chain(told).filter(|_| job.lossy).collect();
         let own = job.array.suits.as_ref().and_then(|s| Chain::from_json(s).ok());
         used.extend(own.iter().flat_map(Chain::companions));
+        if job.lossy && elements::are_ours(&options.lossy) {
+            used.extend(job.elements.iter().flat_map(|e| e.coordinates.clone()));
+        }
         used.sort_unstable();
         used.dedup();
         for name in &used {

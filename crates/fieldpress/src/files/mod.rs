@@ -7,6 +7,7 @@
 mod archived;
 mod compress;
 mod distributions;
+mod elements;
 mod export;
 mod glob;
 mod input;

@@ -7,11 +7,13 @@ use super::distributions::MomentTally;
 use super::input::{Event, Input, Watch};
 use super::restore::{file_header, restore_file};
 use super::tally::{compare_values, Tally};
-use crate::array::{Array, ReadAt, Region, Sink, Slice, Source};
-use crate::bound::{Bound, Criterion, Stats};
-use crate::container::{Archive, ArrayHeader, FileHeader};
+use crate::array::{Array, Element, ReadAt, Region, Sink, Slice, Source};
+use crate::bound::{psnr, psnr_of_mean, Bound, Criterion, Stats};
+use crate::container::{integrals, Archive, ArrayHeader, FileHeader};
+use crate::dispatch;
 use crate::error::{Error, Result};
 use crate::io::{self, Layout, OpenOptions, Output};
+use crate::sem::{Integrals, Norm, OnElements};
 use crate::vdf::{Distributions, Velocities};
 
 /// The encoder resolves bounds on sums of squares with this much room, so that the order of summation decides nothing.
@@ -34,6 +36,11 @@ pub struct ArrayVerdict {
     pub squares_hold: bool,
     /// The moments of velocity distributions, where something is asked of these.
     pub moments: Option<MomentTally>,
+    /// Over the domain of a field on spectral elements, where something is asked of integrals: the relative L2 error, and that of the gradient, which is 0
+    /// where nothing is asked of it.
+    pub relative: Option<(f64, f64)>,
+    /// The mean over the domain of the squared errors, where something is asked of integrals.
+    pub mean_square: Option<f64>,
     /// The index of the first value that violates a pointwise condition.
     pub first: Option<Vec<usize>>,
 }
@@ -45,7 +52,10 @@ impl ArrayVerdict {
     }
     /// Peak signal-to-noise ratio in decibels against the value range; infinite without error.
     pub fn psnr(&self) -> f64 {
-        crate::bound::psnr(self.value_range, self.tally.square_error, self.tally.valid)
+        match self.mean_square {
+            Some(mean) => psnr_of_mean(self.value_range, mean),
+            None => psnr(self.value_range, self.tally.square_error, self.tally.valid),
+        }
     }
 }
 
@@ -137,7 +147,14 @@ fn verify_array(
         w(Event::Array { name: &header.name, bytes: header.raw_bytes() });
     }
     let fill = header.fill_bits()?;
-    let stats = Stats::scan(source, fill)?;
+    let mut stats = Stats::scan(source, fill)?;
+    let norm = match &header.elements {
+        Some(on) => Some(on.norm(&shape, &coordinates(archive, on)?, header.bound.is_of_gradients())?),
+        None => None,
+    };
+    if let Some(norm) = &norm {
+        stats.integrals = Some(integrals(source, norm, fill)?);
+    }
     let criterion = header.bound.resolve(&stats);
     let distributions = match &header.velocities {
         Some(v) => Some(v.of(&shape, &told(archive, header, v)?)?),
@@ -155,6 +172,8 @@ fn verify_array(
         first: None,
         distributions: distributions.as_ref(),
         moments,
+        norm: norm.as_ref(),
+        of_domain: Integrals::default(),
     };
     let progress = |n: u64| {
         if let Some(w) = watch {
@@ -162,8 +181,16 @@ fn verify_array(
         }
     };
     archive.read_into(&header.name, &Region::all(shape), &mut check, Some(&progress))?;
-    let (tally, first, moments) = (check.tally, check.first, check.moments);
-    let squares_hold = criterion.square_sum.is_none_or(|limit| tally.square_within(limit * (1.0 + SQUARE_ROOM)));
+    let (tally, first, moments, of_domain) = (check.tally, check.first, check.moments, check.of_domain);
+    let squares_hold = match &norm {
+        Some(_) => criterion.used(of_domain.square, of_domain.gradient) <= 1.0 + SQUARE_ROOM,
+        None => criterion.square_sum.is_none_or(|limit| tally.square_within(limit * (1.0 + SQUARE_ROOM))),
+    };
+    // Relative errors over the domain: of values, and of their gradient.
+    let relative = stats.integrals.map(|i| {
+        let part = |e: f64, all: f64| if e == 0.0 { 0.0 } else { (e / all).sqrt() };
+        (part(of_domain.square, i.square), part(of_domain.gradient, i.gradient))
+    });
     Ok(Ok(ArrayVerdict {
         name: header.name.clone(),
         bound: header.bound.clone(),
@@ -172,8 +199,27 @@ fn verify_array(
         criterion,
         tally,
         moments,
+        relative,
+        mean_square: stats.integrals.map(|i| of_domain.square / i.volume),
         first,
     }))
+}
+
+/// The coordinates of the elements of an array.
+fn coordinates(archive: &Archive, on: &OnElements) -> Result<Vec<(String, Arc<Array>)>> {
+    on.coordinates.iter().map(|name| Ok((name.clone(), Arc::new(archive.read(name)?)))).collect()
+}
+
+/// Errors of values; 0 where there is nothing to measure.
+fn errors(x: Slice<'_>, y: Slice<'_>, fill: Option<u64>) -> Vec<f64> {
+    fn of<T: Element>(x: &[T], y: &[T], fill: Option<u64>) -> Vec<f64> {
+        let one = |(x, y): (&T, &T)| match x.is_finite() && Some(x.to_bits64()) != fill {
+            true => x.to_f64() - y.to_f64(),
+            false => 0.0,
+        };
+        x.iter().zip(y).map(one).collect()
+    }
+    dispatch!(Slice, x, v => of(v, Element::of(y).unwrap_or_default(), fill))
 }
 
 /// The arrays that tell what the distributions of another are, by the names used there.
@@ -192,6 +238,9 @@ struct Check<'a> {
     first: Option<Vec<usize>>,
     distributions: Option<&'a Distributions>,
     moments: Option<MomentTally>,
+    /// The norm in which limits on the whole array are meant, and what errors come to in it.
+    norm: Option<&'a Norm>,
+    of_domain: Integrals,
 }
 
 impl Sink for Check<'_> {
@@ -199,6 +248,12 @@ impl Sink for Check<'_> {
         let original = self.source.read(region)?;
         if let (Some(all), Some(moments)) = (self.distributions, &mut self.moments) {
             moments.add(all, region, (original.as_slice(), values), &self.criterion.quantities, self.fill)?;
+        }
+        if let Some(norm) = self.norm {
+            let errors = errors(original.as_slice(), values, self.fill);
+            let first = region.origin().first().copied().unwrap_or(0);
+            self.of_domain.square += norm.square(first, &errors);
+            self.of_domain.gradient += self.criterion.gradient_sum.map_or(0.0, |_| norm.gradient(first, &errors));
         }
         let found = compare_values(original.as_slice(), values, self.criterion, self.fill)?;
         if let (None, Some(mut at)) = (&self.first, found.first) {

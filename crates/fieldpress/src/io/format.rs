@@ -8,6 +8,7 @@ use super::output::Output;
 use crate::array::{Array, DType, Endian, ReadAt, Shape, Sink, Source};
 pub(super) use crate::container::Role;
 use crate::error::Result;
+use crate::sem::OnElements;
 use crate::vdf::Velocities;
 
 /// One array of a file, ready to be read.
@@ -22,6 +23,8 @@ pub struct FileArray {
     pub suits: Option<Value>,
     /// How its values are velocity distributions, if they are; the names are those of arrays of the file.
     pub velocities: Option<Velocities>,
+    /// How its values lie on spectral elements, if they do; the names are those of arrays of the file.
+    pub elements: Option<OnElements>,
     /// Its values.
     pub source: Box<dyn Source + Send>,
 }

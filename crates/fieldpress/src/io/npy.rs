@@ -133,7 +133,7 @@ impl Header {
         }
         let date = self.descr.as_ref().is_some_and(|d| d.contains("M8"));
         let role = if date { Role::Coordinate } else { Role::Field };
-        FileArray { name: name.into(), role, attributes, suits: None, velocities: None, source }
+        FileArray { name: name.into(), role, attributes, suits: None, velocities: None, elements: None, source }
     }
 }
 

@@ -60,6 +60,7 @@ impl Format for Raw {
                 attributes: Map::new(),
                 suits: None,
                 velocities: None,
+                elements: None,
                 source,
             }],
         })

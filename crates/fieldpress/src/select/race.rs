@@ -91,6 +91,7 @@ fn trial(source: &dyn Source, plan: &Plan, chain: &Chain, regions: &[Region], hi
             origin: region.origin(),
             companions: &[],
             distributions: None,
+            norm: None,
         };
         let one = [Candidate { index: 0, chain: &bound }];
         let report = match try_block(values.as_slice(), &region.shape(), &one, &task) {

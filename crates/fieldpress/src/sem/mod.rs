@@ -4,11 +4,19 @@
 //! `[elements, y, x]`, the last axis fastest.
 
 mod basis;
+mod coder;
+mod geometry;
 mod gll;
+mod modes;
+mod norm;
 mod tensor;
 mod topology;
+mod traces;
 
 pub use basis::{Basis, Ends};
+pub use coder::{analyse, Elements, Keep, Weights};
+pub use geometry::{corner_volumes, extents, Geometry};
 pub use gll::{Gll, MAX_POINTS, MIN_POINTS};
+pub use norm::{Integrals, Norm, OnElements};
 pub use tensor::{Matrix, Tensor};
 pub use topology::{Topology, Vertices};

@@ -241,6 +241,7 @@ fn put(
         chains: vec![chain],
         block: None,
         measure: false,
+        elements: None,
         progressive: false,
         role: Role::Field,
         attributes: Default::default(),

@@ -66,7 +66,7 @@ impl Sample {
         let chain = Chain::parse(text).unwrap();
         let bound = chain.bind(&[], &Spec { dtype: DType::F32, shape }).unwrap();
         let companions = self.companions();
-        let site = Site { mask: None, origin: &[blocks.start, 0, 0, 0], companions: &companions };
+        let site = Site { mask: None, origin: &[blocks.start, 0, 0, 0], companions: &companions, mean_square: false };
         let mut bytes = Vec::new();
         let block = Block { shape, values: Slice::F32(x), site };
         let claim = bound.encode(&block, &Term { abs: tolerance, rel: 0.0 }, &mut bytes).unwrap();
@@ -189,6 +189,7 @@ fn bounds_that_are_not_absolute_go_through_a_logarithm() {
         origin: &origin,
         companions: &companions,
         distributions: None,
+        norm: None,
     };
     let mut out = Vec::new();
     let chains = [Candidate { index: 0, chain: &bound }];
@@ -201,7 +202,7 @@ fn bounds_that_are_not_absolute_go_through_a_logarithm() {
     // Alone it refuses them, and what is exact.
     let alone = Chain::parse(CHAIN).unwrap();
     let alone = alone.bind(&[], &Spec { dtype: DType::F32, shape }).unwrap();
-    let site = Site { mask: None, origin: &origin, companions: &companions };
+    let site = Site { mask: None, origin: &origin, companions: &companions, mean_square: false };
     let block = Block { shape, values: Slice::F32(&s.values), site };
     for hint in [hint, Term::EXACT, Term::FREE] {
         let e = alone.encode(&block, &hint, &mut Vec::new()).unwrap_err();
@@ -262,7 +263,7 @@ fn damage_never_panics_and_prefixes_are_errors() {
     let block = Block { shape: shapes[1], values: Slice::F32(&x), site: Site::default() };
     bounds[1].encode(&block, &Term { abs: 0.01, rel: 0.0 }, &mut dense).unwrap();
     for (bound, shape, bytes) in [(&bounds[0], shapes[0], sparse), (&bounds[1], shapes[1], dense)] {
-        let site = Site { mask: None, origin: &[0; 4], companions: &companions };
+        let site = Site { mask: None, origin: &[0; 4], companions: &companions, mean_square: false };
         let mut y = vec![0f32; shape.len()];
         let mut decode = |bytes: &[u8]| bound.decode(bytes, &site, SliceMut::F32(&mut y));
         decode(&bytes).unwrap();
@@ -296,7 +297,7 @@ fn companions_that_contradict_the_array_are_refused() {
     let bound = chain.bind(&[], &Spec { dtype: DType::F32, shape }).unwrap();
     let kinds = |s: &Sample, origin: usize, companions: usize| {
         let all = s.companions();
-        let site = Site { mask: None, origin: &[origin, 0, 0, 0], companions: &all[..companions] };
+        let site = Site { mask: None, origin: &[origin, 0, 0, 0], companions: &all[..companions], mean_square: false };
         let block = Block { shape, values: Slice::F32(&s.values), site };
         let encoded = bound.encode(&block, &Term { abs: 1e-3, rel: 0.0 }, &mut Vec::new());
         let decoded = bound.decode(&bytes, &site, SliceMut::F32(&mut vec![0.0; 64 * n]));

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::{matches, Plan, HEAD};
-use crate::array::ReadAt;
+use crate::array::{ReadAt, Source as _};
 use crate::error::{Error, Result};
 use crate::io::format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 use crate::io::output::Output;
+use crate::io::Role;
+use crate::sem::{extents, OnElements};
 
 /// Nek5000, NekRS and Neko field files.
 ///
@@ -59,12 +61,18 @@ impl Format for Nek {
         let brief = ["time", "istep"].iter().filter_map(|k| Some((k.to_string(), plan.attributes.get(*k)?.clone())));
         let brief: Map<String, Value> = brief.collect();
         let mut attributes = Some(plan.attributes);
-        let arrays = plan.arrays.into_iter().zip(sources).map(|(place, source)| FileArray {
-            name: place.name,
+        let names = || plan.arrays.iter().map(|p| p.name.as_str());
+        let coordinates: Vec<String> =
+            ["x", "y", "z"].into_iter().filter(|c| names().any(|n| n == *c)).map(String::from).collect();
+        let on = OnElements { coordinates };
+        let of = |role: Role, shape: &[usize]| (role == Role::Field && extents(shape).is_ok()).then(|| on.clone());
+        let arrays = plan.arrays.iter().zip(sources).map(|(place, source)| FileArray {
+            name: place.name.clone(),
             role: place.role,
             attributes: attributes.take().unwrap_or_else(|| brief.clone()),
             suits: None,
             velocities: None,
+            elements: of(place.role, &source.shape()),
             source,
         });
         Ok(Dataset { format: "nek", template, arrays: arrays.collect(), verbatim })
@@ -101,7 +109,6 @@ mod tests {
     use crate::array::{Array, Buffer, Endian};
     use crate::error::ErrorKind;
     use crate::io::testing::{read_all, restored, shared, Decoded};
-    use crate::io::Role;
 
     const NONE: OpenOptions = OpenOptions { shape: None, dtype: None, endian: Endian::Little, offset: 0 };
 

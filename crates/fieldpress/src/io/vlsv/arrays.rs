@@ -56,7 +56,15 @@ impl Format for VlsvFormat {
             found.into_iter().zip(names).zip(special)
         {
             let source = layout.add(&name, dtype, shape, at, file.bytes())?;
-            arrays.push(FileArray { name, role, attributes: attributes(tag), suits, velocities, source });
+            arrays.push(FileArray {
+                name,
+                role,
+                attributes: attributes(tag),
+                suits,
+                velocities,
+                elements: None,
+                source,
+            });
         }
         Ok(Dataset {
             format: self.id(),

@@ -121,7 +121,15 @@ impl<'a> Parts<'a> {
         attributes.insert("centering".into(), Value::from(centering));
         attributes.insert("components".into(), Value::from(e.components));
         let role = if e.id { Role::Id } else { Role::Field };
-        Ok(Some(FileArray { name, role, attributes, suits: None, velocities: None, source: Box::new(source) }))
+        Ok(Some(FileArray {
+            name,
+            role,
+            attributes,
+            suits: None,
+            velocities: None,
+            elements: None,
+            source: Box::new(source),
+        }))
     }
     /// `[nz, ny, nx]`, with more than one component `[nz, ny, nx, components]`.
     fn shape(&self, e: &Element) -> Result<Shape> {
