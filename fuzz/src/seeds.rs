@@ -100,6 +100,18 @@ fn blocks(add: &mut dyn FnMut(String, Vec<u8>)) {
             add(format!("{title}-special"), case);
         }
     }
+    for (chain, dims) in [
+        ("legendre", &[5, 4, 4][..]),
+        ("legendre", &[3, 5, 5, 5]),
+        ("sem-c0", &[2, 4, 4, 4]),
+        ("sem-c0:z=", &[3, 6, 6]),
+    ] {
+        for dtype in [DType::F32, DType::F64] {
+            let x = smooth(dtype, dims);
+            let case = block::seed(&x, chain, &bounds[0].1, None, false, false).expect("elements");
+            add(format!("{}-elements-{}-{dtype}", chain.replace([':', '='], "_"), dims.len()), case);
+        }
+    }
     let repaired = block::seed(&smooth(DType::F32, &[2, 6, 9, 5]), "interp", &bounds[0].1, None, false, true);
     add("interp-repaired".into(), repaired.expect("distributions whose moments can be restored"));
     for (chain, title) in with_levels() {

@@ -116,7 +116,8 @@ impl Codec for Legendre {
         [&self.x, &self.y, &self.z].into_iter().filter(|n| !n.is_empty()).cloned().collect()
     }
     fn bind(&self, _shared: &[u8], spec: &Spec) -> Result<Box<dyn BlockCodec>> {
-        let (_, points, dimensions) = extents(&spec.shape)?;
+        // Other arrays are refused when they are encoded, so that another codec may do.
+        let (_, points, dimensions) = extents(&spec.shape).unwrap_or((0, 1, 2));
         let selection = Selected { mode: self.clone(), points, dimensions };
         let any = self.mode != Mode::Quantize || self.bits.is_some();
         Ok(Box::new(ElementBlocks {
@@ -205,7 +206,7 @@ mod tests {
         (0..e * n.pow(d as u32))
             .map(|i| {
                 let x = (i / n.pow(d as u32)) as f64 + 0.5 * at(i, 0);
-                libm::sin(1.3 * x) * libm::cos(0.7 * at(i, 1))
+                libm::sin(1.3 * x) * libm::cos(0.7 * at(i, 1) + 0.4)
                     + if d == 3 { 0.3 * libm::sin(2.0 * at(i, 2) + x) } else { 0.0 }
             })
             .collect()
@@ -325,7 +326,11 @@ mod tests {
         }
         let spec = |dims: &[usize]| Spec { dtype: crate::DType::F32, shape: Shape::new(dims).unwrap() };
         for bad in [&[100][..], &[4, 8, 7], &[4, 8, 8, 7], &[2, 40, 40]] {
-            assert!(codec("{}").unwrap().bind(&[], &spec(bad)).is_err());
+            let bound = codec("{}").unwrap().bind(&[], &spec(bad)).unwrap();
+            let values = Buffer::F32(vec![1.0; spec(bad).shape.len()]);
+            let block = Block { shape: spec(bad).shape, values: values.as_slice(), site: Site::default() };
+            let e = bound.encode(&block, &Term { abs: 0.1, rel: 0.0 }, &mut Vec::new()).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{bad:?}");
         }
     }
 }

@@ -1,4 +1,13 @@
 //! Bases of polynomials on the reference element along one axis, orthonormal in the norm in which errors are to count.
+//!
+//! Source: G. H. Golub, C. F. Van Loan, "Matrix Computations", 2013, section 5.2 (Gram and Schmidt).
+//!
+//! # Format
+//! All arithmetic is in `f64`, each operation rounded. Polynomial `j` begins as the values at the points of the Legendre polynomial of degree `j`, times the
+//! product of `1 + x` where it is to vanish at -1, else 1, and `1 - x` where at 1, else 1. Twice, from each polynomial `b` before in turn, it loses `a b` with
+//! `a = sum(w (b v))`, the sum formed from 0 from the first point on; then it is divided by the root of `sum(w (v v))`. There are as many as points where they
+//! need not vanish. A coefficient becomes values by a sum over the polynomials, along one axis after the other, formed from 0 in rising order for each point;
+//! values become coefficients by the sums over points of the polynomial times the weight, times the value.
 
 use super::{Gll, Matrix};
 

@@ -144,8 +144,14 @@ impl<D: Decisions> Walk<'_, D> {
             let below = n.pow(axis as u32);
             for high in [false, true] {
                 let i = if high { n - 1 } else { 0 };
-                let at = |f: usize| f / below * below * n + i * below + f % below;
-                let all = (0..points.len() / n).all(|f| self.known[points[at(f)] as usize].is_some());
+                let mut all = true;
+                for f in 0..points.len() / n {
+                    let at = f / below * below * n + i * below + f % below;
+                    all &= self.known[points[at] as usize].is_some();
+                    if !all {
+                        break;
+                    }
+                }
                 if all {
                     faces.push((axis, high));
                     *kind |= 1 << usize::from(high);
@@ -177,7 +183,9 @@ impl<D: Decisions> Walk<'_, D> {
             }
         }
         if let Some(x) = self.x.and_then(|x| x.get(range.clone())) {
-            self.rest.iter_mut().zip(x.iter().zip(&self.expected)).for_each(|(r, (x, e))| *r = x - e);
+            for (r, (x, e)) in self.rest.iter_mut().zip(x.iter().zip(&self.expected)) {
+                *r = x - e;
+            }
             for (axis, high) in &faces {
                 let below = n.pow(*axis as u32);
                 let i = if *high { n - 1 } else { 0 };
@@ -185,7 +193,9 @@ impl<D: Decisions> Walk<'_, D> {
                     self.rest[f / below * below * n + i * below + f % below] = 0.0;
                 }
             }
-            (0..d).for_each(|a| self.analysis[kinds[a]].apply(a, &mut self.rest, &mut self.scratch));
+            for (a, kind) in kinds.iter().enumerate().take(d) {
+                self.analysis[*kind].apply(a, &mut self.rest, &mut self.scratch);
+            }
             if let Some(keep) = self.keep {
                 keep(range.start / size, &mut self.rest);
             }
@@ -194,12 +204,21 @@ impl<D: Decisions> Walk<'_, D> {
                 *c = if v.is_nan() { 0 } else { crate::quantize::round_i32(v) };
             }
         }
-        let lens = std::array::from_fn(|a| if a < d { self.lens[kinds[a]] } else { 1 });
+        let mut lens = [1; 3];
+        for (len, kind) in lens.iter_mut().zip(kinds).take(d) {
+            *len = self.lens[kind];
+        }
         self.modes.element(kinds[0] + 4 * kinds[1] + 16 * kinds[2], lens, &mut self.codes);
-        self.rest.iter_mut().zip(&self.codes).for_each(|(r, c)| *r = f64::from(*c) * step);
-        (0..d).for_each(|a| self.synthesis[kinds[a]].apply(a, &mut self.rest, &mut self.scratch));
+        for (r, c) in self.rest.iter_mut().zip(&self.codes) {
+            *r = f64::from(*c) * step;
+        }
+        for (a, kind) in kinds.iter().enumerate().take(d) {
+            self.synthesis[*kind].apply(a, &mut self.rest, &mut self.scratch);
+        }
         let Some(out) = self.out.get_mut(range) else { return };
-        out.iter_mut().zip(self.expected.iter().zip(&self.rest)).for_each(|(o, (e, r))| *o = e + r);
+        for (o, (e, r)) in out.iter_mut().zip(self.expected.iter().zip(&self.rest)) {
+            *o = e + r;
+        }
         if let Some(points) = points {
             for (o, p) in out.iter_mut().zip(points) {
                 let known = &mut self.known[*p as usize];

@@ -2,6 +2,12 @@
 //!
 //! Sources: M. O. Deville, P. F. Fischer, E. H. Mund, "High-Order Methods for Incompressible Fluid Flow", 2002, appendix B; the recurrences of
 //! M. Abramowitz, I. A. Stegun, "Handbook of Mathematical Functions", 1964, 22.7.
+//!
+//! # Format
+//! All arithmetic is in `f64`, each operation rounded, products and sums from the left. The Legendre polynomials at `x` are `p_0 = 1`, `p_1 = x`,
+//! `p_(j+1) = ((2 j + 1) x p_j - j p_(j-1)) / (j + 1)`. Of `n` points the last is 1; point `n - 1 - i` for `0 < i < floor(n / 2)` starts at
+//! `cos(pi i / (n - 1))`, the cosine being that of the `libm` crate, and takes twelve times the step `x - (x p_(n-1) - p_(n-2)) / (n p_(n-1))`; point `i` is its
+//! negative, and the middle of an odd number is 0. The weight of a point is `2 / ((n - 1) n p_(n-1) p_(n-1))`.
 
 use super::Matrix;
 use crate::error::{Error, Result};

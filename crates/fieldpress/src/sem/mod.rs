@@ -10,6 +10,8 @@ mod gll;
 mod modes;
 mod norm;
 mod tensor;
+#[cfg(test)]
+pub(crate) mod testing;
 mod topology;
 mod traces;
 

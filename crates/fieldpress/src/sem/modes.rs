@@ -16,12 +16,15 @@
 //! | `y` | `0.5 (x + m)` |
 //! | `o` | the magnitude of the mode in the element before |
 //!
-//! A coefficient is a value of [`crate::entropy::mixing`] with the contexts `8 L(x, 4, -6, 40) + L((a_i + a_j) + a_k, 1, 0, 8)`,
+//! A row is the coefficients along axis 0. Where the sum of its means, from 0, is below 0.2, a decision tells first whether all are 0, with the model `4 L(sum, 1, -6, 8)` plus
+//! how many of these have a code other than 0: the same row of the element before, and the rows one lower along axis 1 and 2. What a row lacks is none.
+//!
+//! Else a coefficient is a value of [`crate::entropy::mixing`] with the contexts `8 L(x, 4, -6, 40) + L((a_i + a_j) + a_k, 1, 0, 8)`,
 //! `32 L(m, 2, -5, 32) + L(S(a), 2, 0, 32)`, `32 L(x, 2, -5, 32) + t` (at most 31), `16 L(y, 4, -6, 40) + L(o, 1, 0, 16)`, and the
 //! selector `2 L(x, 2, -4, 32)`, plus 1 where `t > n`; `L` is [`level`]. After an element `m = m + (a - m) w` for the modes it
 //! has, with `w = max(0.06, 1 / (c + 1.5))`, `c` being the elements of the kind before.
 
-use crate::entropy::{level, Decisions, MixedModel};
+use crate::entropy::{level, Bit, Decisions, MixedModel};
 use crate::error::Result;
 
 /// Kinds of elements.
@@ -32,6 +35,17 @@ const FIRST_MEAN: f32 = 24.0;
 const FADE: f32 = 0.7;
 /// Modes of lower degree that are looked at, along each axis.
 const BACK: usize = 2;
+/// Rows whose means add up to less are often all 0.
+const RARE: f32 = 0.2;
+const LEVELS: usize = 8;
+
+/// `S(v)` at a place.
+#[inline(always)]
+fn sum(v: &[f32], p: usize, [s0, s1, s2]: [usize; 3]) -> f32 {
+    2.0 * ((v[p - s0] + v[p - s1]) + v[p - s2])
+        + ((v[p - 2 * s0] + v[p - 2 * s1]) + v[p - 2 * s2])
+        + ((v[p - s0 - s1] + v[p - s0 - s2]) + v[p - s1 - s2])
+}
 
 /// What is known of elements of one kind, in a box with a margin.
 #[derive(Clone, Debug)]
@@ -52,6 +66,11 @@ pub(super) struct Modes<D> {
     ratios: Vec<f32>,
     /// The place in the box, and the sum of indices, of each mode.
     places: Vec<(usize, usize)>,
+    /// Whether all codes of a row are 0, by the level of its means and what is known of rows beside it.
+    quiet: Vec<Bit>,
+    /// Which rows of this element and the one before are not all 0.
+    lively: Vec<bool>,
+    lively_before: Vec<bool>,
     points: usize,
     strides: [usize; 3],
 }
@@ -73,6 +92,9 @@ impl<D: Decisions> Modes<D> {
             now: vec![0.0; size],
             before: vec![0.0; size],
             ratios: vec![0.0; size],
+            quiet: vec![Bit::new(); LEVELS * 4],
+            lively: vec![false; places.len() / n.max(1)],
+            lively_before: vec![false; places.len() / n.max(1)],
             places,
             points: n,
             strides,
@@ -85,16 +107,12 @@ impl<D: Decisions> Modes<D> {
         self.know(kind);
         let [s0, s1, s2] = self.strides;
         let Some(Some(Kind { means, elements })) = self.kinds.get_mut(kind) else { return };
-        let sum = |v: &[f32], p: usize| {
-            2.0 * ((v[p - s0] + v[p - s1]) + v[p - s2])
-                + ((v[p - 2 * s0] + v[p - 2 * s1]) + v[p - 2 * s2])
-                + ((v[p - s0 - s1] + v[p - s0 - s2]) + v[p - s1 - s2])
-        };
         std::mem::swap(&mut self.now, &mut self.before);
+        std::mem::swap(&mut self.lively, &mut self.lively_before);
         let n = self.points;
         for (row, places) in self.places.chunks_exact(n).enumerate() {
             for (p, _) in places {
-                self.ratios[*p] = means[*p] / (sum(means, *p) + 0.5);
+                self.ratios[*p] = means[*p] / (sum(means, *p, self.strides) + 0.5);
             }
             let has = row % n < lens[1] && row / n < lens[2];
             let width = if has { lens[0] } else { 0 };
@@ -103,9 +121,29 @@ impl<D: Decisions> Modes<D> {
             for (p, _) in &places[width..] {
                 self.now[*p] = 0.0;
             }
+            let mut total = 0.0;
+            for (p, _) in &places[..width] {
+                total += means[*p];
+            }
+            let codes = &mut codes[..width];
+            self.lively[row] = width > 0;
+            if width > 0 && total < RARE {
+                let below = row % n > 0 && self.lively[row - 1];
+                let behind = row >= n && self.lively[row - n];
+                let around = usize::from(self.lively_before[row]) + usize::from(behind) + usize::from(below);
+                let model = &mut self.quiet[level(total, 1, -6, LEVELS) * 4 + around];
+                if self.io.learn(model, codes.iter().all(|c| *c == 0)) {
+                    self.lively[row] = false;
+                    codes.fill(0);
+                    for (p, _) in &places[..width] {
+                        self.now[*p] = 0.0;
+                    }
+                    continue;
+                }
+            }
             for ((p, t), code) in places[..width].iter().zip(codes) {
                 let (p, t, a) = (*p, *t, &self.now);
-                let (around, mean) = (sum(a, p), means[p]);
+                let (around, mean) = (sum(a, p, self.strides), means[p]);
                 let near = (a[p - s0] + a[p - s1]) + a[p - s2];
                 let x = self.ratios[p] * (around + 0.5);
                 let y = 0.5 * (x + mean);

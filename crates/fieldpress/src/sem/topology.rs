@@ -1,4 +1,15 @@
 //! Which points elements share: corners by their coordinates, edges and faces by their corners, in whatever direction each element sees them.
+//!
+//! # Format
+//! All arithmetic is in `f64`, each operation rounded. The corners of the elements, in the order of the array and of the bits of their places, are numbered: a corner is
+//! the one with the least number before it that differs by at most `e` in each coordinate, in the cells of a grid of width `8 e` where such may be, those of lower
+//! indices along x, then y, then z first; else it is new. `e` is 0.1 times the shortest distance above 0 between two corners at the ends of an edge, 1 if there is none. A mesh is
+//! periodic along a coordinate where each vertex within `e` of the greatest value has one within `e` of the least that is as near in
+//! the other coordinates, and each of these is met once, and no element has two such corners: then the former are the latter.
+//!
+//! Points at corners are one where the corners are; inside an edge, where its two vertices are the same, counted from that of the lesser number;
+//! inside a face, where its four vertices are, counted from the one of the least number, first towards the neighbour of the lesser number. An element
+//! with one vertex at two corners shares nothing.
 
 use std::collections::HashMap;
 

@@ -66,8 +66,12 @@ impl Traces {
         let (n, d) = (self.n, self.d);
         for ((axis, high), face) in faces.iter().zip(&mut self.face) {
             let i = if *high { n - 1 } else { 0 };
-            face.iter_mut().enumerate().for_each(|(f, v)| *v = values[place(n, *axis, i, f)]);
-            (0..d - 1).for_each(|a| self.analysis.apply(a, face, &mut self.scratch[..n.pow(d as u32 - 1)]));
+            for (f, v) in face.iter_mut().enumerate() {
+                *v = values[place(n, *axis, i, f)];
+            }
+            for a in 0..d - 1 {
+                self.analysis.apply(a, face, &mut self.scratch[..n.pow(d as u32 - 1)]);
+            }
         }
         self.coefficients.fill(0.0);
         let sweeps = if faces.len() > 1 { SWEEPS } else { 1 };
@@ -91,23 +95,31 @@ impl Traces {
                             *s += v * t * t;
                         }
                     }
-                    rest.iter_mut().zip(&size).take(width).for_each(|(r, s)| *r /= s);
+                    for (r, s) in rest.iter_mut().zip(&size).take(width) {
+                        *r /= s;
+                    }
                     for (i, t) in t.iter().enumerate() {
                         let from = at + i * below;
                         let pairs = c[from..from + width].iter_mut().zip(&v[from..from + width]);
-                        pairs.zip(&rest).for_each(|((c, v), r)| *c += v * t * r);
+                        for ((c, v), r) in pairs.zip(&rest) {
+                            *c += v * t * r;
+                        }
                     }
                 }
             }
         }
         out.copy_from_slice(&self.coefficients);
-        (0..d).for_each(|a| self.synthesis.apply(a, out, &mut self.scratch));
+        for a in 0..d {
+            self.synthesis.apply(a, out, &mut self.scratch);
+        }
     }
     /// Takes the decoded values of an element, quantised with `step`.
     #[inline(always)]
     pub(super) fn learn(&mut self, values: &[f64], step: f64) {
         self.coefficients.copy_from_slice(values);
-        (0..self.d).for_each(|a| self.analysis.apply(a, &mut self.coefficients, &mut self.scratch));
+        for a in 0..self.d {
+            self.analysis.apply(a, &mut self.coefficients, &mut self.scratch);
+        }
         let floor = FLOOR * step * step;
         let any = std::mem::replace(&mut self.any, true);
         for (v, c) in self.variances.iter_mut().zip(&self.coefficients) {
