@@ -141,7 +141,7 @@ fn norms(report: &FilesReport) -> String {
         let all = report
             .arrays
             .iter()
-            .filter(|a| a.header.elements.as_ref().is_some_and(|e| !e.coordinates.is_empty() == known));
+            .filter(|a| a.header.elements.as_ref().is_some_and(|e| e.coordinates.is_empty() != known));
         all.map(|a| a.header.name.as_str()).collect::<Vec<_>>()
     };
     let (domain, reference) = (on(true), on(false));

@@ -85,7 +85,7 @@ impl Verify {
             text += &format!("{quiet} other arrays are the same to the bit\n");
         }
         for (a, (l2, h1)) in v.arrays.iter().filter_map(|a| Some((a, a.relative?))) {
-            text += &format!("{}: over the domain relative L2 error {}", a.name, short(l2));
+            text += &format!("{}: relative L2 error {}", a.name, short(l2));
             text += &a.criterion.gradient_sum.map_or("\n".into(), |_| format!(", of the gradient {}\n", short(h1)));
         }
         for (a, m) in v.arrays.iter().filter_map(|a| Some((a, a.moments?))) {

@@ -3,6 +3,7 @@
 
 mod bench;
 mod compare;
+mod elements;
 mod files;
 mod misc;
 mod regions;

@@ -283,7 +283,7 @@ mod tests {
         let (_, y) = round_trip(&c, &x, &shape, Term::FREE, false);
         let range = x.iter().fold(f64::MIN, |m, v| m.max(*v)) - x.iter().fold(f64::MAX, |m, v| m.min(*v));
         let rms = (norm(&|i| x[i] - y[i]) / g.mass().iter().sum::<f64>()).sqrt();
-        let psnr = 20.0 * (range / rms).log10();
+        let psnr = 20.0 * libm::log10(range / rms);
         assert!((59.9..66.0).contains(&psnr), "{psnr}");
     }
 
@@ -298,7 +298,7 @@ mod tests {
         };
         assert!(count(r#"{"mode":"truncate","keep":5,"bits":30}"#).iter().all(|n| *n == 5));
         let low = count(r#"{"mode":"downsample","keep":3,"bits":30}"#);
-        assert!(low.iter().all(|n| *n <= 9) && low.iter().any(|n| *n == 9), "{low:?}");
+        assert!(low.iter().all(|n| *n <= 9) && low.contains(&9), "{low:?}");
         // Polynomials of the degrees that are kept stay as they are.
         let flat: Vec<f64> = (0..180).map(|i| 2.0 + crate::sem::Gll::new(6).unwrap().nodes()[i % 6]).collect();
         let (_, y) = round_trip(

@@ -67,7 +67,8 @@ impl DecodedArray {
         let shape = grid.shape();
         let (mut origin, mut dims) = (vec![0; shape.rank()], shape.to_vec());
         let set = |v: &mut [usize], n: usize| v.iter_mut().take(1).for_each(|v| *v = n);
-        (set(&mut origin, row), set(&mut dims, 1));
+        set(&mut origin, row);
+        set(&mut dims, 1);
         let one = Region::new(&shape, &origin, &dims)?;
         let first = |v: &[usize]| v.first().copied().unwrap_or(0);
         let (mut from, mut to) = (row, row + 1);
@@ -76,7 +77,8 @@ impl DecodedArray {
             from = from.min(first(region.origin()));
             to = to.max(first(region.origin()) + region.shape().first().copied().unwrap_or(1));
         }
-        (set(&mut origin, from), set(&mut dims, to - from));
+        set(&mut origin, from);
+        set(&mut dims, to - from);
         let values = self.archive.read_region(&self.name, &Region::new(&shape, &origin, &dims)?)?;
         Ok((from, to, file_bytes(values.data(), self.endian)))
     }

@@ -101,9 +101,9 @@ mod tests {
                     v[0] = if low { 0.0 } else { v[0] };
                     v[n - 1] = if high { 0.0 } else { v[n - 1] };
                     let c: Vec<f64> = (0..n).map(|j| (0..n).map(|i| b.analysis.at(j, i) * v[i]).sum()).collect();
-                    for i in 0..n {
+                    for (i, v) in v.iter().enumerate() {
                         let back: f64 = (0..n).map(|j| b.synthesis.at(i, j) * c[j]).sum();
-                        assert!((back - v[i]).abs() < 1e-11, "{n} {low} {high}: {back} {}", v[i]);
+                        assert!((back - v).abs() < 1e-11, "{n} {low} {high}: {back} {v}");
                     }
                 }
             }

@@ -93,8 +93,8 @@ impl Geometry {
             }
             for p in 0..size {
                 let mut m = [[0.0; 3]; 3];
-                for k in 0..d {
-                    (0..d).for_each(|a| m[k][a] = along[k * d + a][p]);
+                for (i, slopes) in along.iter().enumerate() {
+                    m[i / d][i % d] = slopes[p];
                 }
                 let jacobian = determinant(&m, d);
                 if !jacobian.is_finite() || jacobian == 0.0 {
@@ -244,7 +244,7 @@ mod tests {
             let g = Geometry::new(&slices(&c), 5, false).unwrap();
             let size = 5usize.pow(d as u32);
             let one: f64 = g.mass()[..size].iter().sum();
-            assert!((one - expected * 2f64.powi(d as i32)).abs() < 1e-14);
+            assert!((one - expected * f64::from(1u32 << d)).abs() < 1e-14);
         }
         let unit = Geometry::reference(3, 4, 3, false).unwrap();
         assert!((unit.mass().iter().sum::<f64>() - 24.0).abs() < 1e-13);

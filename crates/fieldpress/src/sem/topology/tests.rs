@@ -10,7 +10,7 @@ fn same(x: [f64; 3]) -> [f64; 3] {
 }
 
 fn wave(x: [f64; 3]) -> f64 {
-    (3.0 * x[0] + 1.0).sin() + (5.0 * x[1]).cos() * (1.0 + x[2]) + x[2] * x[2]
+    libm::sin(3.0 * x[0] + 1.0) + libm::cos(5.0 * x[1]) * (1.0 + x[2]) + x[2] * x[2]
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn periodic_ends_are_one() {
         assert_eq!(t.len(), expected.iter().product::<usize>(), "{axis}");
     }
     let turn = std::f64::consts::TAU;
-    let wave = |x: [f64; 3]| (turn * x[0]).sin() + (turn * x[1]).cos() * (turn * x[2]).sin();
+    let wave = |x: [f64; 3]| libm::sin(turn * x[0]) + libm::cos(turn * x[1]) * libm::sin(turn * x[2]);
     let t = Topology::new(&v, 4).unwrap();
     assert!(t.jump(&mesh.values(wave)) < 1e-12);
     assert!(t.jump(&mesh.values(|x| x[0])) > 0.9, "the two ends are not one for this");

@@ -1,0 +1,99 @@
+//! Fields on spectral elements: norms over the domain, continuity, runs whose first file alone has coordinates.
+
+use fieldpress::array::Region;
+use fieldpress::sem::{Topology, Vertices};
+use serde_json::Value;
+
+use super::support::{sample, Folder};
+
+/// The arrays of a field file, as numbers.
+fn arrays(path: &std::path::Path, names: &[&str]) -> Vec<Vec<f64>> {
+    let file = fieldpress::io::open_path(path, &Default::default()).unwrap();
+    let read = |name: &&str| {
+        let source = &file.arrays.iter().find(|a| a.name == *name).unwrap().source;
+        source.read(&Region::all(source.shape())).unwrap().as_slice().to_f64()
+    };
+    names.iter().map(read).collect()
+}
+
+/// The file without its coordinates, and with its velocities times a factor.
+fn later(file: &[u8], factor: f32) -> Vec<u8> {
+    let (group, extremes) = (3 * 216 * 512 * 4, 216 * 3 * 2 * 4);
+    let data = 136 + 4 * 216;
+    let mut out = file[..data].to_vec();
+    out[83..85].copy_from_slice(b"U ");
+    let scaled = |v: &[u8]| (f32::from_le_bytes(v.try_into().unwrap()) * factor).to_le_bytes();
+    out.extend(file[data + group..data + 2 * group].chunks_exact(4).flat_map(scaled));
+    let tail = &file[data + 2 * group + extremes..];
+    out.extend(tail.chunks_exact(4).flat_map(scaled));
+    out
+}
+
+fn array<'a>(verdict: &'a Value, name: &str) -> &'a Value {
+    verdict["files"][0]["arrays"].as_array().unwrap().iter().find(|a| a["name"] == name).unwrap()
+}
+
+#[test]
+fn norms_are_integrals_over_the_domain_and_fields_stay_continuous() {
+    let f = Folder::new("elements");
+    let tgv = sample("tgv.f00001");
+    let report = f.json(&["compress", &tgv, "--l2", "1e-2", "-o", "a.fpz", "--json"]);
+    let ux = report["arrays"].as_array().unwrap().iter().find(|a| a["name"] == "ux").unwrap();
+    assert!(ux["ratio"].as_f64().unwrap() > 20.0, "{ux}");
+    assert_eq!(ux["elements"], serde_json::json!(["x", "y", "z"]));
+    let verdict = f.json(&["verify", &tgv, "a.fpz", "--json"]);
+    for name in ["ux", "uy", "uz"] {
+        let l2 = array(&verdict, name)["relative_l2"].as_f64().unwrap();
+        assert!(l2 <= 1e-2 && l2 > 0.97e-2, "{name}: {l2}");
+    }
+    f.ok(&["decompress", "a.fpz", "-o", "back.f00001"]);
+    let back = arrays(&f.path("back.f00001"), &["x", "y", "z", "ux", "uy", "uz"]);
+    let vertices = Vertices::new(&[&back[0], &back[1], &back[2]], 8).unwrap();
+    let topology = Topology::new(&vertices, 8).unwrap();
+    assert_eq!(topology.len(), 43 * 43 * 43);
+    assert!(back[3..].iter().all(|u| topology.jump(u) == 0.0));
+    // Corrections of single values do not tear it apart.
+    f.ok(&["compress", &tgv, "--rel", "1e-3", "-f", "-o", "a.fpz"]);
+    f.ok(&["decompress", "a.fpz", "-f", "-o", "back.f00001"]);
+    let back = arrays(&f.path("back.f00001"), &["ux"]);
+    assert!(topology.jump(&back[0]) < 1e-6 * 3.5, "{}", topology.jump(&back[0]));
+
+    f.ok(&["compress", &tgv, "--h1", "0.05", "-f", "-o", "a.fpz"]);
+    let verdict = f.json(&["verify", &tgv, "a.fpz", "--json"]);
+    let (h1, l2) = (&array(&verdict, "uy")["relative_h1"], &array(&verdict, "uy")["relative_l2"]);
+    assert!((0.045..=0.05).contains(&h1.as_f64().unwrap()) && l2.as_f64().unwrap() < 0.02, "{h1} {l2}");
+    // Of another field neither holds.
+    let mut other = std::fs::read(&tgv).unwrap();
+    let data = 136 + 4 * 216 + 3 * 216 * 512 * 4;
+    other[data..].chunks_exact_mut(4).take(3 * 216 * 512).enumerate().for_each(|(i, v)| {
+        let u = f32::from_le_bytes(v.try_into().unwrap());
+        v.copy_from_slice(&(u + if i % 7 == 0 { 0.1 } else { 0.0 }).to_le_bytes());
+    });
+    f.write("tgv.f00001", &other);
+    assert_eq!(f.run(&["verify", "tgv.f00001", "a.fpz"]).status.code(), Some(1));
+    f.npy("a.npy", &[40, 40], vec![1f32; 1600]);
+    assert!(f.fails(&["compress", "a.npy", "--h1", "1e-2", "-o", "b.fpz"]).contains("spectral elements"));
+}
+
+#[test]
+fn a_run_has_its_coordinates_once() {
+    let f = Folder::new("run");
+    let first = std::fs::read(sample("tgv.f00001")).unwrap();
+    f.write("tgv.f00001", &first);
+    f.write("tgv.f00002", &later(&first, 1.25));
+    let alone = f.json(&["compress", "tgv.f00002", "--l2", "1e-3", "-o", "alone.fpz", "--json"]);
+    assert!(alone["arrays"].as_array().unwrap().iter().any(|a| a["elements"] == serde_json::json!([])));
+    f.ok(&["verify", "tgv.f00002", "alone.fpz"]);
+    let run = f.json(&["compress", "tgv.f00001", "tgv.f00002", "--l2", "1e-3", "-o", "run.fpz", "--json"]);
+    let bytes = |report: &Value, name: &str| {
+        let found = report["arrays"].as_array().unwrap().iter().find(|a| a["name"] == name).unwrap();
+        found["bytes"].as_u64().unwrap()
+    };
+    // The later file knows the mesh of the first.
+    assert!(bytes(&run, "tgv.f00002:ux") < bytes(&alone, "ux") * 4 / 5);
+    f.ok(&["verify", "tgv.f00001", "tgv.f00002", "run.fpz"]);
+    f.ok(&["decompress", "run.fpz", "-o", "out"]);
+    let (x, y) = (arrays(&f.path("tgv.f00002"), &["uz"]), arrays(&f.path("out/tgv.f00002"), &["uz"]));
+    assert!(x[0].iter().zip(&y[0]).all(|(x, y)| (x - y).abs() < 0.1));
+    assert_eq!(f.read("out/tgv.f00002").len(), f.read("tgv.f00002").len());
+}
