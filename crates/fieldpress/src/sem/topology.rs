@@ -3,7 +3,8 @@
 //! # Format
 //! All arithmetic is in `f64`, each operation rounded. The corners of the elements, in the order of the array and of the bits of their places, are numbered: a corner is
 //! the one with the least number before it that differs by at most `e` in each coordinate, in the cells of a grid of width `8 e` where such may be, those of lower
-//! indices along x, then y, then z first; else it is new. `e` is 0.1 times the shortest distance above 0 between two corners at the ends of an edge, 1 if there is none. A mesh is
+//! indices along x, then y, then z first; else it is new. `e` is 0.1 times the shortest distance above 0 between two corners at the ends of an edge, or 2^-52 times the largest
+//! magnitude of a coordinate of a corner if that is more, 1 if both are 0. A mesh is
 //! periodic along a coordinate where each vertex within `e` of the greatest value has one within `e` of the least that is as near in
 //! the other coordinates, and each of these is met once, and no element has two such corners: then the former are the latter.
 //!
@@ -71,7 +72,10 @@ impl Vertices {
                 }
             }
         }
-        let near = if shortest.is_finite() { NEAR * shortest } else { 1.0 };
+        // Nearer than that coordinates of this size cannot be told apart.
+        let largest = all.iter().flatten().fold(0.0, |m: f64, v| m.max(v.abs()));
+        let near = (if shortest.is_finite() { NEAR * shortest } else { 0.0 }).max(largest * f64::EPSILON);
+        let near = if near > 0.0 { near } else { 1.0 };
         let mut grid = Places { cell: 8.0 * near, near, cells: HashMap::new(), places: Vec::new() };
         let ids = all.iter().map(|p| grid.id(p)).collect::<Result<_>>()?;
         Ok(Vertices { dimensions: d, ids, places: grid.places, near })
