@@ -12,6 +12,7 @@ use serde_json::{json, Map, Value};
 
 use crate::args::{positive, OpenArgs};
 use crate::files::{input, shown};
+use crate::flow::Flow;
 use crate::numbers::short;
 use crate::screen::say;
 use crate::table::Table;
@@ -37,6 +38,10 @@ pub(crate) struct Compare {
     /// The distribution of the error in so many bins.
     #[arg(long, value_name = "BINS", num_args = 0..=1, default_missing_value = "21", value_parser = positive)]
     histogram: Option<usize>,
+    /// What becomes of the flow on spectral elements: vorticity, Q and dissipation of ux uy uz, and jumps between elements. The coordinates are
+    /// those of FILE, or of A.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    mesh: Option<Option<PathBuf>>,
     #[command(flatten)]
     open: OpenArgs,
     /// Show identical arrays in full too.
@@ -48,9 +53,9 @@ pub(crate) struct Compare {
 }
 
 /// An array of either file.
-struct Named {
-    name: String,
-    source: Box<dyn Source + Send>,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) source: Box<dyn Source + Send>,
     /// How it is cut, where it has to be decoded, and the bit pattern of its fill value.
     stored: Option<(Grid, u64, Option<u64>)>,
 }
@@ -101,15 +106,30 @@ impl Compare {
         if found.is_empty() {
             return Err(Error::invalid("expected arrays of the same name, found none").at(shown(&self.b)));
         }
+        let flow = match &self.mesh {
+            Some(file) => Some(Flow::new(&self.mesh_arrays(file.as_deref().unwrap_or(&self.a))?, &a, &b)?),
+            None => None,
+        };
         if self.json {
-            return say(self.to_json(&found, &only)?.to_string());
+            let mut all = self.to_json(&found, &only)?;
+            if let (Some(flow), Some(o)) = (&flow, all.as_object_mut()) {
+                o.insert("flow".into(), flow.to_json());
+            }
+            return say(all.to_string());
         }
-        say(self.to_text(&found, &only)?)
+        say(self.to_text(&found, &only)? + &flow.map_or(String::new(), |f| f.to_text()))
+    }
+    /// All arrays of the file with the coordinates, whichever are compared.
+    fn mesh_arrays(&self, path: &Path) -> Result<Vec<Named>> {
+        self.load_of(path, &[])
     }
     /// The arrays of a file or an archive.
     fn load(&self, path: &Path) -> Result<Vec<Named>> {
+        self.load_of(path, &self.arrays)
+    }
+    fn load_of(&self, path: &Path, patterns: &[Glob]) -> Result<Vec<Named>> {
         let file = input(path)?;
-        let wanted = |name: &str| self.arrays.is_empty() || self.arrays.iter().any(|g| g.matches(name));
+        let wanted = |name: &str| patterns.is_empty() || patterns.iter().any(|g| g.matches(name));
         let arrays = if Archive::matches(&file.bytes) {
             Archive::open(file.bytes, Limits::default()).and_then(from_archive)
         } else {

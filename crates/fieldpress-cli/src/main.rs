@@ -9,6 +9,7 @@ mod completions;
 mod compress;
 mod decompress;
 mod files;
+mod flow;
 mod info;
 mod list;
 mod look;

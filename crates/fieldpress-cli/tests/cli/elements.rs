@@ -76,6 +76,28 @@ fn norms_are_integrals_over_the_domain_and_fields_stay_continuous() {
 }
 
 #[test]
+fn what_becomes_of_the_flow_is_compared() {
+    let f = Folder::new("flow");
+    let tgv = sample("tgv.f00001");
+    f.ok(&["compress", &tgv, "--l2", "1e-2", "-o", "a.fpz"]);
+    let v = f.json(&["compare", &tgv, "a.fpz", "--mesh", "--json"]);
+    let error = |name: &str| v["flow"]["errors"][name].as_f64().unwrap();
+    assert!((0.0095..=0.01).contains(&error("velocity")), "{v}");
+    assert!((0.02..0.1).contains(&error("vorticity")) && (0.02..0.1).contains(&error("gradient")), "{v}");
+    assert!(error("q") < 0.15 && error("dissipation").abs() < 0.02);
+    let jumps = v["flow"]["jumps"].as_array().unwrap();
+    assert_eq!(jumps.len(), 3);
+    assert!(jumps.iter().all(|j| j["before"].as_f64().unwrap() < 1e-5 && j["after"] == 0.0), "{jumps:?}");
+    // Element by element it is torn; the coordinates may come from another file.
+    f.ok(&["compress", &tgv, "--l2", "1e-2", "--codec", "legendre", "-o", "b.fpz"]);
+    f.write("later.f00002", &later(&std::fs::read(&tgv).unwrap(), 1.0));
+    let v = f.json(&["compare", "later.f00002", "b.fpz", &format!("--mesh={tgv}"), "--json"]);
+    assert!(v["flow"]["jumps"].as_array().unwrap().iter().all(|j| j["after"].as_f64().unwrap() > 0.01), "{v}");
+    assert!(f.ok(&["compare", &tgv, "b.fpz", "--mesh"]).contains("vorticity"));
+    assert!(f.fails(&["compare", "later.f00002", "b.fpz", "--mesh"]).contains("coordinates"));
+}
+
+#[test]
 fn a_run_has_its_coordinates_once() {
     let f = Folder::new("run");
     let first = std::fs::read(sample("tgv.f00001")).unwrap();

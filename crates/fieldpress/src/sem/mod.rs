@@ -5,6 +5,7 @@
 
 mod basis;
 mod coder;
+mod flow;
 mod geometry;
 mod gll;
 mod modes;
@@ -17,6 +18,7 @@ mod traces;
 
 pub use basis::{Basis, Ends};
 pub use coder::{analyse, Elements, Keep, Weights};
+pub use flow::{Derived, FlowErrors};
 pub use geometry::{corner_volumes, extents, Geometry};
 pub use gll::{Gll, MAX_POINTS, MIN_POINTS};
 pub use norm::{Integrals, Norm, OnElements};
