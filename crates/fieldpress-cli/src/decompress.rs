@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use fieldpress::files::{export_array, export_npz, restore_cells, restore_file, ArrayFormat, Glob, Selection};
+use fieldpress::files::{
+    export_array, export_npz, restore_cells, restore_file, restore_points, ArrayFormat, Glob, Selection,
+};
 use fieldpress::{Archive, Error, Result};
 
 use crate::files::{archive, is_stream, same_file, shown, Outputs, ENDING};
@@ -38,6 +40,9 @@ pub(crate) struct Decompress {
     /// Put a VLSV file together with the velocity distributions of these spatial cells alone, by their ids; the others are not decoded.
     #[arg(long, value_name = "ID,...", value_delimiter = ',', conflicts_with_all = ["arrays", "region", "level"])]
     cells: Vec<u64>,
+    /// Put a file of spectral elements together with N points along each axis of its elements.
+    #[arg(long, value_name = "N", conflicts_with_all = ["arrays", "region", "level", "cells"])]
+    lx: Option<usize>,
 }
 
 /// What an output path asks for.
@@ -66,9 +71,13 @@ impl Decompress {
             }
             for (i, path) in paths.iter().enumerate() {
                 let watch = |e: fieldpress::files::Event<'_>| progress.event(e);
-                outputs.fill(path, self.force, |out| match self.cells.as_slice() {
-                    [] => restore_file(&archive, i, out, Some(&watch)).map_err(place),
-                    cells => restore_cells(&archive, i, cells, out, Some(&watch)).map_err(place),
+                outputs.fill(path, self.force, |out| {
+                    let done = match (self.lx, self.cells.as_slice()) {
+                        (Some(points), _) => restore_points(&archive, i, points, out, Some(&watch)),
+                        (None, []) => restore_file(&archive, i, out, Some(&watch)),
+                        (None, cells) => restore_cells(&archive, i, cells, out, Some(&watch)),
+                    };
+                    done.map_err(place)
                 })?;
             }
         }

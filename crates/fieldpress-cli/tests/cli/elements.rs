@@ -98,6 +98,32 @@ fn what_becomes_of_the_flow_is_compared() {
 }
 
 #[test]
+fn elements_are_decoded_to_another_order() {
+    let f = Folder::new("order");
+    let tgv = sample("tgv.f00001");
+    f.ok(&["compress", &tgv, "--lossless", "-o", "a.fpz"]);
+    let names = ["x", "y", "z", "ux", "uy", "uz"];
+    let original = arrays(tgv.as_ref(), &names);
+    for n in [5, 8, 12] {
+        f.ok(&["decompress", "a.fpz", "--lx", &n.to_string(), "-f", "-o", "b.f00001"]);
+        let found = arrays(&f.path("b.f00001"), &names);
+        for (x, y) in original.iter().zip(&found) {
+            let expected = fieldpress::sem::resample(x, 3, 8, n).unwrap();
+            assert!(expected.iter().zip(y).all(|(e, v)| (e - v).abs() < 1e-6 * (1.0 + e.abs())), "{n}");
+        }
+        // What is derived from the data is there: 6 groups' extremes are those of the file.
+        let size = 136 + 4 * 216 + 6 * 216 * (n * n * n * 4 + 8);
+        assert_eq!(f.read("b.f00001").len(), size, "{n}");
+    }
+    f.ok(&["decompress", "a.fpz", "--lx", "8", "-f", "-o", "b.f00001"]);
+    assert!(f.read("b.f00001") == std::fs::read(&tgv).unwrap());
+    assert!(f.fails(&["decompress", "a.fpz", "--lx", "1", "-f", "-o", "c.f00001"]).contains("2 to 32"));
+    f.npy("a.npy", &[4], vec![1f32; 4]);
+    f.ok(&["compress", "a.npy", "--lossless", "-o", "n.fpz"]);
+    assert!(f.fails(&["decompress", "n.fpz", "--lx", "4", "-o", "b.npy"]).contains("spectral elements"));
+}
+
+#[test]
 fn a_run_has_its_coordinates_once() {
     let f = Folder::new("run");
     let first = std::fs::read(sample("tgv.f00001")).unwrap();

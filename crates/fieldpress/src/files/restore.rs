@@ -95,3 +95,25 @@ pub fn restore_cells(
     };
     copy(out).map_err(place)
 }
+
+/// Puts a spectral-element file of the archive together in `out`, which is to be empty, with `points` points along each axis of its elements.
+/// Errors: `InvalidArgument` when there is no such file, it is of another format, or for fewer than 2 or more than 32 points; as [`restore_file`].
+pub fn restore_points(
+    archive: &Archive,
+    file: usize,
+    points: usize,
+    out: &mut dyn Output,
+    watch: Option<Watch<'_>>,
+) -> Result<()> {
+    let header = file_header(archive, file)?;
+    let place = |e: Error| e.at(format!("file {:?}", header.name));
+    if header.format != "nek" {
+        return Err(place(Error::invalid(format!(
+            "expected a field file of spectral elements, found {}",
+            header.format
+        ))));
+    }
+    let verbatim = header.verbatim.map_or(Ok(Vec::new()), |i| archive.blob(i))?;
+    let arrays = Decoder { archive, prefix: &header.prefix, level: 0, watch };
+    io::restore_with_points(points, &header.template, &verbatim, &arrays, out).map_err(place)
+}

@@ -22,5 +22,5 @@ pub use flow::{Derived, FlowErrors};
 pub use geometry::{corner_volumes, extents, Geometry};
 pub use gll::{Gll, MAX_POINTS, MIN_POINTS};
 pub use norm::{Integrals, Norm, OnElements};
-pub use tensor::{Matrix, Tensor};
+pub use tensor::{resample, Matrix, Tensor};
 pub use topology::{Topology, Vertices};

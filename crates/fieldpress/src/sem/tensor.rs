@@ -1,5 +1,8 @@
 //! Small matrices, and their products with the values of an element along each of its axes.
 
+use super::Gll;
+use crate::error::Result;
+
 /// A matrix, row after row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
@@ -138,6 +141,27 @@ impl Tensor {
     }
 }
 
+/// Values at `to` points along each axis of elements that have `from`: those of the same polynomials.
+/// Errors: `InvalidArgument` for fewer than 2 or more than 32 points.
+pub fn resample(values: &[f64], dimensions: usize, from: usize, to: usize) -> Result<Vec<f64>> {
+    let matrix = Gll::new(from)?.interpolation(&Gll::new(to)?);
+    let mut out = values.to_vec();
+    // Axes below are resampled already.
+    for axis in 0..dimensions {
+        let below = to.pow(axis as u32);
+        let mut next = Vec::with_capacity(out.len() / from * to);
+        for plane in out.chunks_exact(below * from) {
+            for i in 0..to {
+                for k in 0..below {
+                    next.push((0..from).fold(0.0, |s, j| s + matrix.at(i, j) * plane[j * below + k]));
+                }
+            }
+        }
+        out = next;
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +186,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn polynomials_are_the_same_at_other_points() {
+        for (d, from, to) in [(2, 5usize, 8usize), (3, 6, 4), (3, 4, 9), (2, 7, 7)] {
+            let at = |n: usize, i: usize, a: usize| Gll::new(n).unwrap().nodes()[i / n.pow(a as u32) % n];
+            let f = |n: usize, i: usize| {
+                let z = if d == 3 { at(n, i, 2) } else { 0.0 };
+                1.0 + at(n, i, 0) * at(n, i, 1) * at(n, i, 1) - 2.0 * z * z * z + (i / n.pow(d)) as f64
+            };
+            let values: Vec<f64> = (0..3 * from.pow(d)).map(|i| f(from, i)).collect();
+            let found = resample(&values, d as usize, from, to).unwrap();
+            assert_eq!(found.len(), 3 * to.pow(d));
+            assert!(found.iter().enumerate().all(|(i, v)| (v - f(to, i)).abs() < 1e-12), "{d} {from} {to}");
+        }
+        assert!(resample(&[0.0; 8], 3, 2, 1).is_err());
     }
 }

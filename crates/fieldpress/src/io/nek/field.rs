@@ -31,10 +31,28 @@ struct Nek;
 /// What an archive keeps to put the file together again.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Template {
-    length: u64,
+pub(super) struct Template {
+    pub(super) length: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    extremes: Vec<bool>,
+    pub(super) extremes: Vec<bool>,
+}
+
+impl Template {
+    pub(super) fn parse(template: &Value) -> Result<Template> {
+        Template::deserialize(template)
+            .map_err(|e| Error::corrupt(format!("expected the template of a field file: {e}")))
+    }
+    /// The file with these values.
+    pub(super) fn restore(&self, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
+        let plan = Plan::new(verbatim.get(..HEAD).unwrap_or(verbatim), self.length)?;
+        if self.extremes.len() != plan.extremes.len() {
+            let (expected, found) = (plan.extremes.len(), self.extremes.len());
+            return Err(Error::corrupt(format!("expected {expected} groups with extremes, found {found}")));
+        }
+        let bytes: Arc<dyn ReadAt> = Arc::new(Unread(self.length));
+        plan.layout(&self.extremes, &bytes)?.0.restore(verbatim, arrays, out)?;
+        plan.extremes.iter().zip(&self.extremes).filter(|(_, derived)| **derived).try_for_each(|(e, _)| e.write(out))
+    }
 }
 
 impl Format for Nek {
@@ -78,16 +96,7 @@ impl Format for Nek {
         Ok(Dataset { format: "nek", template, arrays: arrays.collect(), verbatim })
     }
     fn restore(&self, template: &Value, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
-        let Template { length, extremes } = Template::deserialize(template)
-            .map_err(|e| Error::corrupt(format!("expected the template of a field file: {e}")))?;
-        let plan = Plan::new(verbatim.get(..HEAD).unwrap_or(verbatim), length)?;
-        if extremes.len() != plan.extremes.len() {
-            let (expected, found) = (plan.extremes.len(), extremes.len());
-            return Err(Error::corrupt(format!("expected {expected} groups with extremes, found {found}")));
-        }
-        let bytes: Arc<dyn ReadAt> = Arc::new(Unread(length));
-        plan.layout(&extremes, &bytes)?.0.restore(verbatim, arrays, out)?;
-        plan.extremes.iter().zip(extremes).filter(|(_, derived)| *derived).try_for_each(|(e, _)| e.write(out))
+        Template::parse(template)?.restore(verbatim, arrays, out)
     }
 }
 

@@ -30,6 +30,8 @@
 mod extremes;
 mod field;
 mod header;
+mod order;
 mod plan;
 
 pub use field::NEK;
+pub use order::restore_with_points;
