@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use fieldpress::container::ArrayReport;
 use fieldpress::files::{compress_files, FilesReport, Glob, Input};
+use fieldpress::io::{Series, NEK_SERIES};
 use fieldpress::{Error, Result};
 use serde_json::{json, Value};
 
@@ -62,7 +63,11 @@ impl Compress {
         lossy.progressive = self.progressive;
         let options = file_options(lossy, &self.arrays, &self.open);
         let output = self.output()?;
-        let inputs: Vec<Input> = self.inputs.iter().map(|p| input_of(p, &self.cells)).collect::<Result<_>>()?;
+        let mut paths = Vec::new();
+        for path in &self.inputs {
+            paths.extend(run_of(path)?);
+        }
+        let inputs: Vec<Input> = paths.iter().map(|p| input_of(p, &self.cells)).collect::<Result<_>>()?;
         let total = inputs.iter().map(|i| i.bytes.size().unwrap_or(0)).sum();
         let place = |e: Error| match self.inputs.as_slice() {
             [one] => e.at(shown(one)),
@@ -153,6 +158,31 @@ fn norms(report: &FilesReport) -> String {
         text += &format!("norms over reference elements, since there are no coordinates: {}\n", reference.join(" "));
     }
     text
+}
+
+/// The file, and where it names the field files of a run, as `.nek5000` does, these too.
+fn run_of(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = vec![path.to_path_buf()];
+    if is_stream(path) || !NEK_SERIES.matches(&path.to_string_lossy(), &[]) {
+        return Ok(all);
+    }
+    let text = std::fs::read(path).map_err(|e| Error::from(e).at(path.display()))?;
+    let series = Series::parse(&text).map_err(|e| e.at(path.display()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for step in series.first..series.first.saturating_add(series.steps) {
+        let first = folder.join(series.name(0, step));
+        if !first.exists() {
+            return Err(Error::invalid(format!(
+                "expected the file {}, which {} names",
+                first.display(),
+                path.display()
+            )));
+        }
+        all.push(first);
+        let more = (1..).map(|file| folder.join(series.name(file, step)));
+        all.extend(more.take_while(|p| series.is_of_sets() && p.exists()));
+    }
+    Ok(all)
 }
 
 /// How the blocks of an array were stored: the most frequent way first.

@@ -140,6 +140,19 @@ fn a_run_has_its_coordinates_once() {
     // The later file knows the mesh of the first.
     assert!(bytes(&run, "tgv.f00002:ux") < bytes(&alone, "ux") * 4 / 5);
     f.ok(&["verify", "tgv.f00001", "tgv.f00002", "run.fpz"]);
+    // The text that names the files of the run stands for all of them.
+    let text = b"filetemplate: tgv.f%05d\nfirsttimestep: 1\nnumtimesteps: 2\n";
+    f.write("tgv.nek5000", text);
+    f.ok(&["compress", "tgv.nek5000", "--l2", "1e-3", "-o", "all.fpz"]);
+    f.ok(&["verify", "tgv.nek5000", "tgv.f00001", "tgv.f00002", "all.fpz"]);
+    f.ok(&["decompress", "all.fpz", "-o", "all"]);
+    assert_eq!(
+        (f.read("all/tgv.nek5000"), f.read("all/tgv.f00002").len()),
+        (text.to_vec(), f.read("tgv.f00002").len())
+    );
+    std::fs::remove_file(f.path("tgv.f00002")).unwrap();
+    assert!(f.fails(&["compress", "tgv.nek5000", "--l2", "1e-3", "-o", "b.fpz"]).contains("tgv.f00002"));
+    f.write("tgv.f00002", &later(&first, 1.25));
     f.ok(&["decompress", "run.fpz", "-o", "out"]);
     let (x, y) = (arrays(&f.path("tgv.f00002"), &["uz"]), arrays(&f.path("out/tgv.f00002"), &["uz"]));
     assert!(x[0].iter().zip(&y[0]).all(|(x, y)| (x - y).abs() < 0.1));

@@ -17,7 +17,7 @@ mod vti;
 pub use crate::container::Role;
 pub use format::{Arrays, Dataset, FileArray, Format, OpenOptions};
 pub use layout::Layout;
-pub use nek::{restore_with_points, NEK};
+pub use nek::{restore_with_points, Series, NEK, NEK_SERIES};
 pub use open::{format, open, open_path};
 pub(crate) use output::file_bytes;
 pub use output::{Output, PendingFile};
@@ -29,6 +29,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &npz::Npz,
     &raw::Raw,
     &vti::Vti,
+    NEK_SERIES,
     NEK,
     &vlsv::VLSV,
 ];

@@ -30,8 +30,10 @@
 mod extremes;
 mod field;
 mod header;
+mod meta;
 mod order;
 mod plan;
 
 pub use field::NEK;
+pub use meta::{Series, NEK_SERIES};
 pub use order::restore_with_points;
