@@ -352,7 +352,8 @@ fn cut(options: &ArrayOptions<'_>, shape: &Shape, distributions: Option<&Distrib
         block.iter_mut().zip(shape.iter()).for_each(|(b, d)| *b = *d);
         return Ok((Grid::with_cuts(*shape, &block, &lengths)?, lengths));
     }
-    let whole = options.chains.iter().any(Chain::wants_whole) && shape.len() <= MOST_WHOLE;
+    let wanted = options.block.is_none() && options.chains.iter().any(Chain::wants_whole);
+    let whole = wanted && shape.len() <= MOST_WHOLE;
     if options.plan.norm.is_some() || whole {
         // Whole elements, or all of them.
         let inner = block.iter_mut().zip(shape.iter()).skip(usize::from(!whole));

@@ -21,7 +21,7 @@ use super::traces::Traces;
 use super::{Basis, Ends, Gll, Tensor, Topology};
 use crate::bits::{widest, Work};
 use crate::entropy::Decisions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Largest magnitude of a code.
 const MOST: f64 = (1u32 << 30) as f64;
@@ -68,6 +68,11 @@ impl Elements<'_> {
             (0..4).map(|k| Basis::new(&gll, &weights, Ends { low: k & 1 == 1, high: k & 2 == 2 })).collect();
         let size = n.pow(d as u32);
         let shared = self.topology.map(Topology::len).unwrap_or(0);
+        let mut known = Vec::new();
+        known
+            .try_reserve_exact(shared)
+            .map_err(|_| Error::limit(format!("expected memory for {shared} points, found too little")))?;
+        known.resize(shared, None);
         let mut walk = Walk {
             elements: self,
             modes: Modes::new(io, n, d)?,
@@ -75,7 +80,7 @@ impl Elements<'_> {
             analysis: bases.iter().map(|b| Tensor::new(&b.analysis)).collect(),
             synthesis: bases.iter().map(|b| Tensor::new(&b.synthesis)).collect(),
             lens: bases.iter().map(|b| b.len).collect(),
-            known: vec![None; shared],
+            known,
             expected: vec![0.0; size],
             rest: vec![0.0; size],
             scratch: vec![0.0; size],
