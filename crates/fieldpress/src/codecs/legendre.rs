@@ -4,7 +4,7 @@
 //! 2018 (truncation, down-sampling); the basis and the coding are those of [`crate::sem`].
 //!
 //! # Format
-//! As [`crate::codec::elements`]. What is not kept has the code 0; a decoder knows nothing of it.
+//! That of all codecs of elements ([`crate::codec::ElementBlocks`]). What is not kept has the code 0; a decoder knows nothing of it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -4,7 +4,7 @@
 //! Sources: those of [`crate::sem`]; the discrete Legendre transform as in `legendre`.
 //!
 //! # Format
-//! As [`crate::codec::elements`], with shared points.
+//! That of all codecs of elements ([`crate::codec::ElementBlocks`]), with shared points.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
