@@ -23,11 +23,11 @@ impl Derived {
     /// From the gradient of a velocity; in two dimensions the third row and column are 0.
     pub fn of(g: &[[f64; 3]; 3]) -> Derived {
         let (mut strain, mut product) = (0.0, 0.0);
-        for i in 0..3 {
-            for j in 0..3 {
-                let s = 0.5 * (g[i][j] + g[j][i]);
+        for (i, row) in g.iter().enumerate() {
+            for (v, across) in row.iter().zip(g.iter().map(|r| r[i])) {
+                let s = 0.5 * (v + across);
                 strain += s * s;
-                product += g[i][j] * g[j][i];
+                product += v * across;
             }
         }
         Derived {
