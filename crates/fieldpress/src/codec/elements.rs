@@ -29,6 +29,9 @@ const MOST_APART: f64 = (1u64 << 40) as f64;
 /// Jumps across faces, in parts of the tolerance, up to which two ends of a mesh are one.
 const SAME: f64 = 0.1;
 
+/// The step in parts of the largest value where no tolerance and no selection says it.
+const FINE: f64 = 1.0 / (1u64 << 20) as f64;
+
 /// What coefficients are kept, and how fine.
 pub trait Selection: Send + Sync {
     /// Sets to 0 what is not kept of the coefficients of all elements, `points^dimensions` each, orthonormal on the reference element. `volumes` are
@@ -174,10 +177,11 @@ impl<S: Selection> BlockCodec for ElementBlocks<S> {
             Some((t, p)) => (Some(t), *p),
             None => (None, [false; 3]),
         };
-        let fineness = self.selection.as_ref().and_then(Selection::fineness);
+        // With nothing to go by, what is kept is as fine as where something is left out.
+        let fineness = self.selection.as_ref().and_then(Selection::fineness).or(hint.is_free().then_some(FINE));
         let largest = |v: &[f64]| v.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         // What is kept is the least in the mean square only there.
-        let mean_square = block.site.mean_square || self.selection.is_some();
+        let mean_square = block.site.mean_square || self.selection.is_some() || hint.is_free();
         let weights = if mean_square { Weights::Quadrature } else { Weights::Unit };
         let by_volume = mean_square && !place.coordinates.is_empty();
         let (points, dimensions) = (place.points, place.dimensions);

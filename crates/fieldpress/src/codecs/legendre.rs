@@ -312,6 +312,16 @@ mod tests {
     }
 
     #[test]
+    fn without_a_bound_values_are_as_fine_as_the_bits_say() {
+        let (shape, x) = ([6, 5, 5, 5], waves(6, 5, 3));
+        for (text, least, most) in [("{}", 1e-9, 2e-5), (r#"{"bits":8}"#, 1e-4, 0.1)] {
+            let (_, y) = round_trip(&codec(text).unwrap(), &x, &shape, Term::FREE, false);
+            let worst = x.iter().zip(&y).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+            assert!((least..most).contains(&worst), "{text}: {worst}");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         for bad in [
             r#"{"mode":"truncate"}"#,
