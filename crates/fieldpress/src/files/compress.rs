@@ -16,7 +16,6 @@ use crate::container::{ArchiveWriter, ArrayOptions, ArrayReport, FileHeader, Pla
 use crate::error::{Error, Result};
 use crate::facade::{Choice, Options};
 use crate::io::{self, FileArray, OpenOptions};
-use crate::select::Tier;
 use crate::sem::OnElements;
 use crate::vdf::Velocities;
 
@@ -218,8 +217,7 @@ fn put<W: Write>(
 
 /// The chain made for such an array, where the choice is ours and it can do what is asked: what is not lossy, or has a floor.
 fn suited(job: &Job, options: &Options, plan: &Plan) -> Option<Chain> {
-    let ours = !matches!(options.choice, Choice::Chains(_) | Choice::Tier(Tier::Fast)) && !options.progressive;
-    let own = job.array.suits.as_ref().filter(|_| ours)?;
+    let own = job.array.suits.as_ref().filter(|_| elements::are_ours(options))?;
     let hint = plan.hint;
     let chain = match (job.lossy, hint.is_exact(), hint.rel > 0.0) {
         (false, ..) if job.array.role == Role::Field => return None,

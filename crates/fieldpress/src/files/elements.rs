@@ -96,7 +96,7 @@ impl Norms {
     }
 }
 
-/// Whether the choice of chains is ours, and there is time for elements.
+/// Whether the choice of chains is ours, and there is time for those made for an array.
 pub(super) fn are_ours(options: &Options) -> bool {
     !matches!(options.choice, Choice::Chains(_) | Choice::Tier(Tier::Fast)) && !options.progressive
 }

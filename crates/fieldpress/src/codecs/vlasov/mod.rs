@@ -79,7 +79,7 @@ use crate::array::{Buffer, DType, Element, SliceMut};
 use crate::bits::{widest, ByteReader, Work};
 use crate::bound::Term;
 use crate::codec::registry::{Entry, Make};
-use crate::codec::{parse_config, Block, BlockCodec, Claim, Codec, Site, Spec};
+use crate::codec::{cast, parse_config, Block, BlockCodec, Claim, Codec, Site, Spec};
 use crate::dispatch;
 use crate::entropy::{BinaryDecoder, BinaryEncoder};
 use crate::error::{Error, ErrorKind, Result};
@@ -404,14 +404,6 @@ impl BlockCodec for BoundVlasov {
         }
         Ok(())
     }
-}
-
-/// What becomes of values in the element type.
-fn cast(values: &[f64], out: SliceMut<'_>) {
-    fn run<T: Element>(out: &mut [T], values: &[f64]) {
-        out.iter_mut().zip(values).for_each(|(o, v)| *o = T::from_f64(*v));
-    }
-    dispatch!(SliceMut, out, o => run(o, values));
 }
 
 #[cfg(test)]
