@@ -105,6 +105,7 @@ fn blocks(add: &mut dyn FnMut(String, Vec<u8>)) {
         ("legendre", &[3, 5, 5, 5]),
         ("sem-c0", &[2, 4, 4, 4]),
         ("sem-c0:z=", &[3, 6, 6]),
+        ("sem-grid+lorenzo", &[2, 4, 4, 4]),
     ] {
         for dtype in [DType::F32, DType::F64] {
             let x = smooth(dtype, dims);

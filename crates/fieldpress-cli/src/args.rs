@@ -221,7 +221,7 @@ impl OpenArgs {
 
 /// Options for whole files.
 pub(crate) fn file_options(lossy: Options, arrays: &[Glob], open: &OpenArgs) -> FileOptions {
-    FileOptions { lossy, arrays: arrays.to_vec(), open: open.options() }
+    FileOptions { lossy, arrays: arrays.to_vec(), open: open.options(), mesh: None }
 }
 
 /// The chains of a list separated by commas, in which parameters are separated by commas too: a piece with `=` before any

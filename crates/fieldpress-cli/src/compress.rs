@@ -42,6 +42,10 @@ pub(crate) struct Compress {
     /// Of a VLSV file keep the velocity distributions of these spatial cells alone, by their ids. Verify with the same cells.
     #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     cells: Vec<u64>,
+    /// A file with the coordinates of the spectral elements of files that have none, as all but the first of a run: norms are then integrals over
+    /// the domain, and the coordinates are stored with the fields.
+    #[arg(long, value_name = "FILE")]
+    mesh: Option<PathBuf>,
     /// Store blocks from coarse to fine, so that `decompress --level` reads a coarser array from a part of the bytes. Chooses among the
     /// codecs that can do that: interp, whose levels are the values of the whole at fewer points, and dwt, whose levels are smoothed.
     #[arg(long)]
@@ -61,7 +65,8 @@ impl Compress {
         let mut lossy = self.method.options(self.bound.bound()?)?;
         lossy.measure = true;
         lossy.progressive = self.progressive;
-        let options = file_options(lossy, &self.arrays, &self.open);
+        let mut options = file_options(lossy, &self.arrays, &self.open);
+        options.mesh = self.mesh.as_deref().map(Input::open).transpose()?;
         let output = self.output()?;
         let mut paths = Vec::new();
         for path in &self.inputs {

@@ -366,7 +366,7 @@ fn fixture(chain: &str) -> Vec<u8> {
         ("f64", Buffer::F64((0..4 * 3 * 5).map(|i| wave(i) * 1e-12).collect()), &[4, 3, 5]),
         ("i16", Buffer::I16((0..40).map(|i| (wave(i) * 50.0) as i16).collect()), &[40]),
     ];
-    if chain == "legendre" || chain == "sem-c0" {
+    if chain == "legendre" || chain.starts_with("sem-") {
         return elements(chain);
     }
     let companions: &[(&str, &str)] = if chain.contains("past") { &[("past", "past")] } else { &[] };
@@ -388,9 +388,11 @@ fn fixture(chain: &str) -> Vec<u8> {
     w.finish().unwrap()
 }
 
-/// A field on a row of three elements in space, each turned another way, and on four in a plane.
+/// A field on a row of three elements in space, each turned another way where the chain can do with that, and on four in a plane.
 fn elements(chain: &str) -> Vec<u8> {
     let mut w = ArchiveWriter::new(Vec::new()).unwrap();
+    let (id, rest) = chain.split_once('+').map_or((chain, String::new()), |(id, rest)| (id, format!("+{rest}")));
+    let turned = usize::from(id != "sem-grid");
     let nodes = [-1.0, -0.447_213_595_499_957_9, 0.447_213_595_499_957_9, 1.0];
     for (d, count) in [(3usize, 3usize), (2, 4)] {
         let mut dims = vec![count];
@@ -398,7 +400,7 @@ fn elements(chain: &str) -> Vec<u8> {
         let mut all = vec![Vec::new(); d + 1];
         for p in 0..count << (2 * d) {
             let (e, q) = (p >> (2 * d), p % (1 << (2 * d)));
-            let mut x: Vec<f64> = (0..d).map(|a| nodes[q >> (2 * ((a + e) % d)) & 3]).collect();
+            let mut x: Vec<f64> = (0..d).map(|a| nodes[q >> (2 * ((a + turned * e) % d)) & 3]).collect();
             x[0] += 2.0 * e as f64;
             x[1] *= 1.0 + 0.1 * x[0];
             let f = libm::sin(x[0]) * libm::cos(0.7 * x[1]) + x.get(2).map_or(0.0, |z| 0.3 * z * z);
@@ -410,7 +412,7 @@ fn elements(chain: &str) -> Vec<u8> {
             put(&mut w, name, &Array::from_vec(&dims, v).unwrap(), "pco", &[]).unwrap();
         }
         let of = |k: usize| names.get(k).map_or("", String::as_str);
-        let chain = format!("{chain}:x={},y={},z={}", of(0), of(1), of(2));
+        let chain = format!("{id}:x={},y={},z={}{rest}", of(0), of(1), of(2));
         let pairs: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), n.as_str())).collect();
         put(&mut w, &format!("f{d}"), &Array::from_vec(&dims, field).unwrap(), &chain, &pairs).unwrap();
     }

@@ -158,3 +158,83 @@ fn a_run_has_its_coordinates_once() {
     assert!(x[0].iter().zip(&y[0]).all(|(x, y)| (x - y).abs() < 0.1));
     assert_eq!(f.read("out/tgv.f00002").len(), f.read("tgv.f00002").len());
 }
+
+#[test]
+fn a_file_without_coordinates_takes_those_of_another() {
+    let f = Folder::new("mesh");
+    let tgv = sample("tgv.f00001");
+    let original = std::fs::read(&tgv).unwrap();
+    f.write("case0.f00007", &later(&original, 2.0));
+    let report = f.json(&["compress", "case0.f00007", "--l2", "1e-2", "--mesh", &tgv, "-o", "a.fpz", "--json"]);
+    let ux = report["arrays"].as_array().unwrap().iter().find(|a| a["name"] == "ux").unwrap();
+    assert_eq!(ux["elements"], serde_json::json!(["mesh:x", "mesh:y", "mesh:z"]));
+    assert!(ux["ratio"].as_f64().unwrap() > 20.0, "{ux}");
+    let verdict = f.json(&["verify", "case0.f00007", "a.fpz", "--json"]);
+    let l2 = array(&verdict, "ux")["relative_l2"].as_f64().unwrap();
+    assert!((0.97e-2..=1e-2).contains(&l2), "{l2}");
+    // The file comes back as it was, without them.
+    f.ok(&["decompress", "a.fpz", "-o", "back.f00007"]);
+    assert_eq!(f.read("back.f00007").len(), f.read("case0.f00007").len());
+    let (x, y) = (arrays(&f.path("case0.f00007"), &["uy"]), arrays(&f.path("back.f00007"), &["uy"]));
+    assert!(x[0].iter().zip(&y[0]).all(|(x, y)| (x - y).abs() < 0.5));
+    // A mesh that nothing needs, or of other elements.
+    for args in [["compress", &tgv, "--l2", "1e-2"], ["compress", "case0.f00007", "--lossless", "-f"]] {
+        let e = f.fails(&[&args[..], &["--mesh", &tgv, "-o", "b.fpz"]].concat());
+        assert!(e.contains("no coordinates"), "{e}");
+    }
+    let mut other = original;
+    other[136..140].copy_from_slice(&77i32.to_le_bytes());
+    f.write("other0.f00000", &other);
+    let e = f.fails(&["compress", "case0.f00007", "--l2", "1e-2", "--mesh", "other0.f00000", "-o", "b.fpz"]);
+    assert!(e.contains("no coordinates"), "{e}");
+}
+
+#[test]
+fn a_series_that_changes_slowly_is_told_by_its_differences() {
+    let f = Folder::new("series");
+    let original = std::fs::read(sample("tgv.f00001")).unwrap();
+    f.write("case0.f00000", &original);
+    for k in 1..=9 {
+        f.write(&format!("case0.f0000{k}"), &later(&original, 1.0 - 0.01 * k as f32));
+    }
+    let names: Vec<String> = (0..=9).map(|k| format!("case0.f0000{k}")).collect();
+    let mut args = vec!["compress"];
+    args.extend(names.iter().map(String::as_str));
+    args.extend(["--l2", "1e-2", "-o", "a.fpz", "--json"]);
+    let report = f.json(&args);
+    let arrays = report["arrays"].as_array().unwrap();
+    let of = |k: usize| arrays.iter().find(|a| a["name"] == format!("case0.f0000{k}:ux")).unwrap();
+    let bytes = |k: usize| of(k)["bytes"].as_u64().unwrap();
+    let chain = |k: usize| of(k)["outcomes"].to_string();
+    // The first and the ninth are by themselves.
+    for k in [1, 2, 7, 9] {
+        assert!(4 * bytes(k) < bytes(0), "{k}: {} {}", bytes(k), bytes(0));
+        assert!(chain(k).contains("difference"), "{}", chain(k));
+    }
+    assert!(bytes(8) > bytes(0) / 2 && !chain(8).contains("difference"), "{}", of(8));
+    f.ok(&["decompress", "a.fpz", "-o", "out"]);
+    let (last, back) = (f.path("case0.f00007"), f.path("out/case0.f00007"));
+    let (x, y) = (self::arrays(&last, &["ux"]), self::arrays(&back, &["ux"]));
+    let squares = |v: &mut dyn Iterator<Item = f64>| v.fold(0.0, |s, v| s + v * v).sqrt();
+    let error = squares(&mut x[0].iter().zip(&y[0]).map(|(x, y)| x - y)) / squares(&mut x[0].iter().copied());
+    assert!(error < 2e-2 && error > 1e-3, "{error}");
+    let mut args = vec!["verify"];
+    args.extend(names.iter().map(String::as_str));
+    args.push("a.fpz");
+    f.ok(&args);
+}
+
+#[test]
+fn restart_files_keep_every_bit() {
+    let f = Folder::new("restart");
+    let original = std::fs::read(sample("tgv.f00001")).unwrap();
+    f.write("rs6tgv0.f00001", &original);
+    f.ok(&["compress", "rs6tgv0.f00001", "--l2", "1e-2", "-o", "a.fpz"]);
+    f.ok(&["decompress", "a.fpz", "-o", "back.f00001"]);
+    assert!(f.read("back.f00001") == original);
+    // Those who name arrays get what they ask for.
+    let report = f.json(&["compress", "rs6tgv0.f00001", "--l2", "1e-2", "--arrays", "ux", "-f", "-o", "a.fpz", "--json"]);
+    assert!(report["ratio"].as_f64().unwrap() > 1.1, "{report}");
+    f.ok(&["decompress", "a.fpz", "-f", "-o", "back.f00001"]);
+    assert!(f.read("back.f00001") != original);
+}

@@ -236,6 +236,10 @@ impl<'a> Slice<'a> {
     pub fn to_f64(self) -> Vec<f64> {
         dispatch!(Slice, self, v => v.iter().map(|&x| x.to_f64()).collect())
     }
+    /// The values at `places` as `f64` (see [`Element::to_f64`]); none for places outside.
+    pub fn picked(self, places: impl Iterator<Item = usize>) -> Vec<f64> {
+        dispatch!(Slice, self, v => places.filter_map(|i| v.get(i)).map(|&x| x.to_f64()).collect())
+    }
     /// The values in their kernel type (see [`DType::kernel`]); `None` when they are in it already.
     pub fn widened(self) -> Option<Buffer> {
         fn cast<A: Copy, B: From<A>>(v: &[A]) -> Vec<B> {

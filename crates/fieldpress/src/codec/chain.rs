@@ -140,7 +140,7 @@ impl Chain {
     }
     /// Whether the array should be one block, as far as that is possible.
     pub fn wants_whole(&self) -> bool {
-        self.codec.wants_whole()
+        self.codec.wants_whole() || self.filters.iter().any(|f| f.wants_whole())
     }
     /// The names of all companions the steps ask for, without repetition.
     pub fn companions(&self) -> Vec<String> {

@@ -198,6 +198,10 @@ pub trait Filter: fmt::Debug + Send + Sync {
     fn is_pointwise(&self) -> bool {
         false
     }
+    /// As [`Codec::wants_whole`].
+    fn wants_whole(&self) -> bool {
+        false
+    }
     /// As [`Codec::companions`].
     fn companions(&self) -> Vec<String> {
         Vec::new()

@@ -26,7 +26,7 @@ pub use contract::{
     parse_config, Block, BlockCodec, ByteCodec, Claim, Codec, Companions, Filter, Filtered, Levels, Site, Spec,
 };
 pub use curve::{scaled_exp, scaled_ln, Curve, CurveFilter};
-pub use elements::{ElementBlocks, Selection};
+pub use elements::{shared_vertices, ElementBlocks, Selection};
 pub use kernel::{round, Kernel, KernelBlocks};
 pub use levels::{decode_level, has_levels, inspect_levels, order_by_level, Table, TABLE_BYTES};
 pub use limits::Limits;

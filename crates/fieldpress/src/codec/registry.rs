@@ -63,6 +63,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::pca::ENTRY,
     &c::legendre::ENTRY,
     &c::sem_c0::ENTRY,
+    &c::sem_grid::ENTRY,
     &c::harmonics::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Codec, ElementBlocks, Selection, Spec};
 use crate::error::{Error, Result};
-use crate::sem::extents;
+use crate::sem::{extents, Coding};
 
 /// The registry's entry.
 pub const ENTRY: Entry = Entry {
@@ -24,6 +24,7 @@ pub const ENTRY: Entry = Entry {
         ("l2", "of truncate: relative L2 error of what is kept over all elements"),
         ("psnr", "of truncate: peak signal-to-noise ratio of what is kept, in decibels"),
         ("bits", "bits of the largest coefficient, with truncate and downsample, or with no bound (default 20)"),
+        ("coder", "mixed: mixed adaptive models, smallest; classes: static rANS, faster (default classes)"),
         ("x, y, z", "the arrays of the coordinates, so that elements count by their volume"),
     ],
     make: Make::Codec(|v| Ok(Box::new(parse_config::<Legendre>("legendre", v)?.checked()?))),
@@ -45,7 +46,7 @@ pub enum Mode {
 }
 
 /// The configuration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Legendre {
     /// What is kept.
@@ -63,6 +64,8 @@ pub struct Legendre {
     /// Bits of the largest coefficient.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits: Option<u32>,
+    /// How codes become bits.
+    pub coder: Coding,
     /// The array of the first coordinate.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub x: String,
@@ -72,6 +75,22 @@ pub struct Legendre {
     /// The array of the third coordinate; none in two dimensions.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub z: String,
+}
+
+impl Default for Legendre {
+    fn default() -> Self {
+        Legendre {
+            mode: Mode::Quantize,
+            keep: None,
+            l2: None,
+            psnr: None,
+            bits: None,
+            coder: Coding::Classes,
+            x: String::new(),
+            y: String::new(),
+            z: String::new(),
+        }
+    }
 }
 
 fn is_default(mode: &Mode) -> bool {
@@ -124,6 +143,7 @@ impl Codec for Legendre {
             spec: *spec,
             coordinates: self.companions(),
             continuous: false,
+            coding: self.coder,
             selection: any.then_some(selection),
         }))
     }

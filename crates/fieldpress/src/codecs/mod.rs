@@ -23,6 +23,7 @@ pub mod pca;
 pub mod pco;
 pub mod raw;
 pub mod sem_c0;
+pub mod sem_grid;
 pub mod shuffle;
 pub mod spatial_delta;
 pub mod transpose;

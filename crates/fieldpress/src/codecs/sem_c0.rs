@@ -12,12 +12,14 @@ use serde_json::Value;
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, BlockCodec, Codec, ElementBlocks, Selection, Spec};
 use crate::error::Result;
+use crate::sem::Coding;
 
 /// The registry's entry.
 pub const ENTRY: Entry = Entry {
     id: "sem-c0",
     doc: "Continuous fields on spectral elements whose coordinates are known: every shared point once, faces tell what is inside.",
     params: &[
+        ("coder", "mixed: mixed adaptive models, smallest; classes: static rANS, faster (default mixed)"),
         ("x", "the array of the first coordinate (default x)"),
         ("y", "the array of the second coordinate (default y)"),
         ("z", "the array of the third coordinate (default z; empty in two dimensions)"),
@@ -31,6 +33,8 @@ pub const ENTRY: Entry = Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SemC0 {
+    /// How codes become bits.
+    pub coder: Coding,
     /// The array of the first coordinate.
     pub x: String,
     /// The array of the second coordinate.
@@ -41,7 +45,7 @@ pub struct SemC0 {
 
 impl Default for SemC0 {
     fn default() -> Self {
-        SemC0 { x: "x".into(), y: "y".into(), z: "z".into() }
+        SemC0 { coder: Coding::Mixed, x: "x".into(), y: "y".into(), z: "z".into() }
     }
 }
 
@@ -69,9 +73,13 @@ impl Codec for SemC0 {
         true
     }
     fn bind(&self, _shared: &[u8], spec: &Spec) -> Result<Box<dyn BlockCodec>> {
-        let blocks =
-            ElementBlocks::<All> { spec: *spec, coordinates: self.companions(), continuous: true, selection: None };
-        Ok(Box::new(blocks))
+        Ok(Box::new(ElementBlocks::<All> {
+            spec: *spec,
+            coordinates: self.companions(),
+            continuous: true,
+            coding: self.coder,
+            selection: None,
+        }))
     }
 }
 

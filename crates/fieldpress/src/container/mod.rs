@@ -7,6 +7,7 @@ mod inspect;
 mod level;
 mod plan;
 mod reader;
+mod search;
 mod writer;
 
 #[doc(hidden)]
@@ -15,4 +16,4 @@ pub use directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role, FORMAT
 pub use inspect::StoredBlock;
 pub use plan::{integrals, Plan};
 pub use reader::{Archive, BlockInfo};
-pub use writer::{ArchiveWriter, ArrayOptions, ArrayReport};
+pub use writer::{ArchiveWriter, ArrayOptions, ArrayReport, MOST_WHOLE};

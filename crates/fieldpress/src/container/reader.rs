@@ -51,10 +51,13 @@ pub struct Archive {
     companions: Mutex<Decoded>,
 }
 
+/// Decoded arrays by their names.
+type Known = HashMap<String, Arc<Array>>;
+
 /// The companions decoded so far, and their bytes.
 #[derive(Default)]
 struct Decoded {
-    arrays: HashMap<String, Arc<Array>>,
+    arrays: Known,
     bytes: u64,
 }
 
@@ -272,10 +275,11 @@ impl Archive {
             Kinds::new(&decoder.chains, &decoder.shared, &grid, header.dtype).map_err(not_the_caller).map_err(place)?;
         f(&decoder, &kinds, batch)
     }
-    /// Decodes all that array `number` needs, companions of companions first. By a list: a chain of them may be longer than
-    /// a stack is deep.
-    fn decode_companions(&self, number: usize) -> Result<()> {
+    /// Decodes all that array `number` needs, companions of companions first, by a list: a chain of them may be longer than
+    /// a stack is deep. What is not needed makes room where they are too many for the limit.
+    fn decode_companions(&self, number: usize) -> Result<Known> {
         let cache = || self.companions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = Known::new();
         let mut needed = BTreeSet::new();
         let mut todo = vec![number];
         while let Some(n) = todo.pop() {
@@ -286,26 +290,34 @@ impl Archive {
                         "expected companion {stored:?} before the array that needs it"
                     )));
                 }
-                if !cache().arrays.contains_key(stored) && needed.insert(earlier) {
-                    todo.push(earlier);
+                match cache().arrays.get(stored) {
+                    Some(array) => drop(known.insert(stored.clone(), array.clone())),
+                    None if needed.insert(earlier) => todo.push(earlier),
+                    None => {}
                 }
             }
         }
+        let bytes = |arrays: &Known| {
+            arrays.values().fold(0u64, |s, a| s.saturating_add((a.shape().len() * a.dtype().size()) as u64))
+        };
         for header in needed.into_iter().filter_map(|n| self.directory.arrays.get(n)) {
-            let bytes = cache().bytes.saturating_add(header.raw_bytes());
-            if bytes > self.limits.array_bytes as u64 {
-                return Err(Error::limit(format!(
-                    "expected at most {} bytes of companions, found {bytes}",
-                    self.limits.array_bytes
-                )));
+            let total = bytes(&known).saturating_add(header.raw_bytes());
+            let most = self.limits.array_bytes as u64;
+            if total > most {
+                return Err(Error::limit(format!("expected at most {most} bytes of companions, found {total}")));
             }
             let array = Arc::new(self.read(&header.name)?);
+            known.insert(header.name.clone(), array.clone());
             let mut cache = cache();
+            if cache.bytes.saturating_add(header.raw_bytes()) > most {
+                cache.arrays.retain(|name, _| known.contains_key(name));
+                cache.bytes = bytes(&cache.arrays);
+            }
             if cache.arrays.insert(header.name.clone(), array).is_none() {
                 cache.bytes = cache.bytes.saturating_add(header.raw_bytes());
             }
         }
-        Ok(())
+        Ok(known)
     }
     fn decoder(&self, number: usize, header: &ArrayHeader, grid: &Grid) -> Result<Decoder> {
         let parts = self.parts.get(number).cloned().unwrap_or_default();
@@ -314,14 +326,12 @@ impl Archive {
         let read =
             |&(at, n): &(u64, u64)| if n == 0 { Ok(Vec::new()) } else { self.part(at, n, || "shared part".into()) };
         let shared = parts.shared.iter().map(read).collect::<Result<Vec<_>>>()?;
-        self.decode_companions(number)?;
-        let cache = self.companions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.decode_companions(number)?;
         let companions = header.companions.iter().map(|(used, stored)| {
-            let array = cache.arrays.get(stored).cloned();
+            let array = known.get(stored).cloned();
             array.map(|a| (used.clone(), a)).ok_or_else(|| Error::corrupt(format!("expected companion {stored:?}")))
         });
         let companions = companions.collect::<Result<Vec<_>>>()?;
-        drop(cache);
         let distributions = header.velocities.as_ref().map(|v| v.of(&grid.shape(), &companions)).transpose();
         Ok(Decoder {
             distributions: distributions.map_err(not_the_caller)?,

@@ -12,8 +12,8 @@ use super::directory::{ArrayHeader, BlobHeader, Directory, FileHeader, Role};
 use super::format;
 use super::plan::Plan;
 use crate::array::{Array, DType, Grid, Region, Shape, Sink, Source};
-use crate::bits::{crc32c, put_varint, Sum};
-use crate::bound::{psnr, psnr_of_mean, Approach, Criterion, Term};
+use crate::bits::{crc32c, put_varint};
+use crate::bound::{psnr, psnr_of_mean, Criterion, Term};
 use crate::codec::{
     encode_block, has_levels, order_by_level, BlockReport, BoundChain, Candidate, Chain, Limits, Outcome, Spec,
     StageBytes, Task,
@@ -107,16 +107,10 @@ pub struct ArchiveWriter<W: Write> {
     kept: Vec<(String, Arc<Array>)>,
 }
 
-/// Most passes over an array to come close to a limit on all of it.
-const PASSES: usize = 8;
-
-/// Tolerances tried at every point where none for the whole array was found, each a tenth of the one before.
-const FINER: u32 = 6;
-
 /// One pass over all blocks.
-struct Pass {
-    payloads: Vec<Vec<u8>>,
-    reports: Vec<BlockReport>,
+pub(super) struct Pass {
+    pub(super) payloads: Vec<Vec<u8>>,
+    pub(super) reports: Vec<BlockReport>,
 }
 
 impl<W: Write> ArchiveWriter<W> {
@@ -228,13 +222,15 @@ impl<W: Write> ArchiveWriter<W> {
             plan.hint
         };
 
+        let velocities = options.velocities.clone().filter(|_| wanted);
+        let companions = used_companions(&options, &totals, velocities.as_ref());
         let header = ArrayHeader {
             name: name.into(),
             dtype,
             shape: shape.to_vec(),
             block: block.to_vec(),
             cuts,
-            velocities: options.velocities.clone().filter(|_| wanted),
+            velocities: velocities.clone(),
             elements: elements.cloned(),
             chains: options.chains.iter().map(Chain::to_json).collect(),
             bound: plan.bound.clone(),
@@ -243,7 +239,7 @@ impl<W: Write> ArchiveWriter<W> {
             fill: plan.stats.fill.map(|f| format!("{f:#x}")),
             role: options.role,
             attributes: options.attributes,
-            companions: options.companions.clone(),
+            companions,
             at,
         };
         let index_start = self.index.len();
@@ -281,6 +277,10 @@ impl<W: Write> ArchiveWriter<W> {
             seconds: started.elapsed().as_secs_f64(),
         })
     }
+    /// Lets go of the decoded array `name`, which no other will name as a companion.
+    pub fn forget(&mut self, name: &str) {
+        self.kept.retain(|(n, _)| n != name);
+    }
     /// Marks the archive as one that only readers who know `feature` can read.
     fn require(&mut self, needed: bool, feature: &str) {
         if needed && !self.directory.requires.iter().any(|r| r == feature) {
@@ -316,8 +316,24 @@ impl<W: Write> ArchiveWriter<W> {
     }
 }
 
+/// The companions that a decoder needs: those of the chains that were used, and of distributions.
+fn used_companions(
+    options: &ArrayOptions<'_>,
+    totals: &Totals,
+    velocities: Option<&Velocities>,
+) -> Vec<(String, String)> {
+    let chains = options
+        .chains
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| totals.outcomes.iter().any(|(o, _)| *o == Outcome::Chain(*i)));
+    let mut used: Vec<String> = chains.flat_map(|(_, c)| c.companions()).collect();
+    used.extend(velocities.into_iter().flat_map(Velocities::companions).map(String::from));
+    options.companions.iter().filter(|(name, _)| used.contains(name)).cloned().collect()
+}
+
 /// Arrays of up to so many values are one block where a chain wants that.
-const MOST_WHOLE: usize = 1 << 26;
+pub const MOST_WHOLE: usize = 1 << 26;
 /// Blocks of sparse velocity distributions hold whole ones, of together at least so many values where there are enough.
 const WHOLE: usize = 1 << 19;
 
@@ -435,13 +451,13 @@ impl Totals {
 }
 
 /// Everything a pass over blocks needs.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     source: &'a dyn Source,
-    grid: &'a Grid,
+    pub(super) grid: &'a Grid,
     kinds: &'a Kinds<'a>,
     companions: &'a [(String, Arc<Array>)],
     distributions: Option<&'a Distributions>,
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     options: &'a ArrayOptions<'a>,
 }
 
@@ -458,7 +474,7 @@ impl Run<'_> {
             norm: self.plan.norm.as_deref(),
         }
     }
-    fn pass(
+    pub(super) fn pass(
         &self,
         range: std::ops::Range<usize>,
         hint: &Term,
@@ -506,62 +522,6 @@ impl Run<'_> {
             }
             Ok(())
         })
-    }
-    /// Passes over all blocks with tolerances such that the errors of all of them together come close to their limit from below, with each of so
-    /// many `chains` alone, since the same tolerance is not the same error with all of them. The last resort are tolerances that hold at every
-    /// point, from the one that is sufficient for the sum of squares down.
-    fn search(&self, chains: usize) -> Result<(Term, Pass)> {
-        let mut best: Option<(Term, Pass, usize)> = None;
-        for chain in 0..chains {
-            if let Some((hint, pass)) = self.search_with(chain)? {
-                let size = pass.payloads.iter().map(Vec::len).sum();
-                if best.as_ref().is_none_or(|b| size < b.2) {
-                    best = Some((hint, pass, size));
-                }
-            }
-        }
-        if let Some((hint, pass, _)) = best {
-            return Ok((hint, pass));
-        }
-        let safe = self.plan.safe_hint();
-        for tenths in 0..FINER {
-            let hint = Term { abs: safe.abs * libm::exp10(-f64::from(tenths)), rel: 0.0 };
-            let mut criterion = self.plan.criterion.clone();
-            criterion.terms.push(hint);
-            let pass = self.pass(0..self.grid.len(), &hint, &criterion, true, None)?;
-            if self.used(&pass) <= 1.0 {
-                return Ok((hint, pass));
-            }
-        }
-        let pass = self.pass(0..self.grid.len(), &Term::EXACT, &Criterion::exact(), true, None)?;
-        Ok((Term::EXACT, pass))
-    }
-    /// How much of the limit on all errors together a pass uses.
-    fn used(&self, pass: &Pass) -> f64 {
-        let (mut square, mut gradient) = (Sum::default(), Sum::default());
-        for r in &pass.reports {
-            square.add(r.square);
-            gradient.add(r.gradient);
-        }
-        self.plan.criterion.used(square.value(), gradient.value())
-    }
-    /// Of the passes with one chain the one with the largest errors together that is not above their limit.
-    fn search_with(&self, chain: usize) -> Result<Option<(Term, Pass)>> {
-        let (mut approach, mut scale) = (Approach::new(1.0), 1.0);
-        let mut best: Option<(Term, Pass, f64)> = None;
-        for _ in 0..PASSES {
-            let hint = self.plan.scaled(scale);
-            let pass = self.pass(0..self.grid.len(), &hint, &self.plan.criterion, true, Some(chain))?;
-            let used = self.used(&pass);
-            if used <= 1.0 && best.as_ref().is_none_or(|(.., b)| *b < used) {
-                best = Some((hint, pass, used));
-            }
-            match approach.next(scale, used).filter(|&s| self.plan.scaled(s) != hint) {
-                Some(next) => scale = next,
-                None => break,
-            }
-        }
-        Ok(best.map(|(hint, pass, _)| (hint, pass)))
     }
     fn keep(&self, range: std::ops::Range<usize>, payloads: &[Vec<u8>], hint: &Term, out: &mut Array) -> Result<()> {
         for (i, payload) in range.zip(payloads) {

@@ -34,12 +34,14 @@ pub struct FileOptions {
     pub arrays: Vec<Glob>,
     /// What is known of files that do not describe themselves.
     pub open: OpenOptions,
+    /// A file with the coordinates of the spectral elements of those that have none of their own. They are stored, losslessly, as `mesh:x` and so on.
+    pub mesh: Option<Input>,
 }
 
 impl FileOptions {
     /// The default options for `bound`.
     pub fn new(bound: Bound) -> FileOptions {
-        FileOptions { lossy: Options::new(bound), arrays: Vec::new(), open: OpenOptions::default() }
+        FileOptions { lossy: Options::new(bound), arrays: Vec::new(), open: OpenOptions::default(), mesh: None }
     }
     fn selects(&self, array: &FileArray, prefix: &str, has_velocities: bool) -> bool {
         if self.arrays.is_empty() {
@@ -79,8 +81,30 @@ pub(super) struct Job {
     apart: bool,
     /// How its values lie on spectral elements, by the names of this archive.
     pub(super) elements: Option<OnElements>,
+    /// The same field of the file before.
+    pub(super) previous: Option<String>,
     companions: Vec<(String, String)>,
     keep: bool,
+}
+
+impl Job {
+    fn new(prefix: &str, array: FileArray, lossy: bool, file_tells: bool) -> Job {
+        Job {
+            name: format!("{prefix}{}", array.name),
+            prefix: prefix.into(),
+            lossy,
+            apart: file_tells && array.velocities.is_none(),
+            elements: None,
+            previous: None,
+            array,
+            companions: Vec::new(),
+            keep: false,
+        }
+    }
+    fn uses_mesh(&self) -> bool {
+        let mut names = self.elements.iter().flat_map(|e| &e.coordinates);
+        self.lossy && names.any(|n| n.starts_with(elements::MESH))
+    }
 }
 
 /// Writes an archive with all arrays of `inputs` to `out`, in the current rayon pool. Where there are several files, the
@@ -117,29 +141,44 @@ pub fn compress_files(
             verbatim,
         });
         let tells = dataset.arrays.iter().any(|a| a.velocities.is_some());
-        jobs.extend(dataset.arrays.into_iter().map(|array| Job {
-            name: format!("{prefix}{}", array.name),
-            prefix: prefix.clone(),
-            lossy: options.selects(&array, &prefix, tells),
-            apart: tells && array.velocities.is_none(),
-            elements: None,
-            array,
-            companions: Vec::new(),
-            keep: false,
+        jobs.extend(dataset.arrays.into_iter().map(|array| {
+            let lossy = options.selects(&array, &prefix, tells);
+            Job::new(&prefix, array, lossy, tells)
         }));
+    }
+    if let Some(mesh) = &options.mesh {
+        let dataset = io::open(&mesh.name, mesh.bytes.clone(), &options.open).map_err(|e| e.at(&mesh.name))?;
+        let of_mesh = dataset.arrays.into_iter().filter(|a| matches!(a.role, Role::Coordinate | Role::Id));
+        jobs.extend(of_mesh.map(|array| Job::new(elements::MESH, array, false, false)));
     }
     check_patterns(options, &jobs)?;
     check_block(options, &jobs)?;
     elements::locate(&mut jobs)?;
-    let order = find_companions(options, &mut jobs)?;
-    let mut norms = elements::Norms::default();
+    let uses_mesh = !options.lossy.bound.is_lossless() && jobs.iter().any(Job::uses_mesh);
+    if let Some(mesh) = options.mesh.as_ref().filter(|_| !uses_mesh) {
+        return Err(Error::invalid(
+            "expected a mesh of fields to be lossy that have no coordinates, found none of them",
+        )
+        .at(&mesh.name));
+    }
+    let (order, needs) = find_companions(options, &mut jobs)?;
+    let mut users: HashMap<usize, usize> = HashMap::new();
+    needs.iter().flatten().for_each(|place| *users.entry(*place).or_default() += 1);
+    let mut meshes = elements::Meshes::default();
     let lossless = options.lossless();
     let mut reports = Vec::with_capacity(jobs.len());
     for i in order {
         let Some(job) = jobs.get(i) else { continue };
         let options = if job.lossy { &options.lossy } else { &lossless };
-        let stored = put(&mut writer, job, &jobs, &mut norms, options, watch);
+        let stored = put(&mut writer, job, &jobs, &mut meshes, options, watch);
         reports.push(stored.map_err(|e| e.at(format!("array {:?}", job.name)))?);
+        for place in needs.get(i).into_iter().flatten() {
+            let left = users.entry(*place).or_default();
+            *left = left.saturating_sub(1);
+            if let Some(done) = jobs.get(*place).filter(|_| *left == 0) {
+                writer.forget(&done.name);
+            }
+        }
     }
     let out = writer.finish()?;
     Ok(FilesReport { arrays: reports, input_bytes, bytes: out.bytes })
@@ -150,7 +189,7 @@ fn put<W: Write>(
     writer: &mut ArchiveWriter<W>,
     job: &Job,
     jobs: &[Job],
-    norms: &mut elements::Norms,
+    meshes: &mut elements::Meshes,
     options: &Options,
     watch: Option<Watch<'_>>,
 ) -> Result<ArrayReport> {
@@ -168,7 +207,7 @@ fn put<W: Write>(
     }
     let bound = if job.apart { options.bound.of_values() } else { options.bound.clone() };
     let (on, norm) = match job.elements.as_ref().filter(|_| job.lossy && bound.is_of_norms()) {
-        Some(on) => norms.of(on, &shape, jobs, bound.is_of_gradients())?,
+        Some(on) => meshes.norm(on, &shape, jobs, bound.is_of_gradients())?,
         None if job.lossy && bound.is_of_gradients() => {
             return Err(Error::invalid(format!(
                 "expected a field on spectral elements for a bound on its gradient, found {shape}"
@@ -177,7 +216,7 @@ fn put<W: Write>(
         None => (None, None),
     };
     let plan = Plan::on_elements(source, &bound, options.fill, options.detect_fill, norm)?;
-    let chains = match elements::chains(job, options, &plan, source)? {
+    let chains = match elements::chains(job, jobs, meshes, options, &plan, source)? {
         Some(chains) => chains,
         None => match (suited(job, options, &plan), bytes < TINY && !job.lossy) {
             (_, true) => Vec::new(),
@@ -262,8 +301,8 @@ fn check_block(options: &FileOptions, jobs: &[Job]) -> Result<()> {
     Err(Error::invalid(format!("expected a block of {} extents for shape {first}, found {block:?}", first.rank())))
 }
 
-/// Fills in which arrays the chains need, marks those as kept, and returns the order to store in.
-fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<Vec<usize>> {
+/// Fills in which arrays the chains need, marks those as kept, and returns the order to store in, and what each needs.
+fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<(Vec<usize>, Vec<Vec<usize>>)> {
     let of_chains: Vec<String> = match &options.lossy.choice {
         Choice::Chains(chains) => chains.iter().flat_map(|c| c.companions()).collect(),
         _ => Vec::new(),
@@ -278,6 +317,7 @@ fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<Vec<usize>
         used.extend(own.iter().flat_map(Chain::companions));
         if job.lossy && elements::are_ours(&options.lossy) {
             used.extend(job.elements.iter().flat_map(|e| e.coordinates.clone()));
+            used.extend(job.previous.clone().filter(|_| !options.lossy.bound.is_lossless()));
         }
         used.sort_unstable();
         used.dedup();
@@ -297,13 +337,14 @@ fn find_companions(options: &FileOptions, jobs: &mut [Job]) -> Result<Vec<usize>
             j.keep = true;
         }
     }
-    order(&needs).map_err(|cycle| {
+    let order = order(&needs).map_err(|cycle| {
         let names: Vec<_> = cycle.iter().filter_map(|&i| jobs.get(i)).map(|j| j.name.as_str()).collect();
         Error::invalid(format!(
             "expected companions that do not need each other, found a circle among {}; name the arrays to be lossy",
             names.join(", ")
         ))
-    })
+    })?;
+    Ok((order, needs))
 }
 
 /// Counts what is written.

@@ -18,6 +18,12 @@ pub struct Input {
     pub bytes: Arc<dyn ReadAt>,
 }
 
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Input {
     /// The file at `path`. Errors: `Io`, naming the path.
     pub fn open(path: &Path) -> Result<Input> {

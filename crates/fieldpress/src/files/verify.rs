@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use super::distributions::MomentTally;
+use super::elements::MESH;
 use super::input::{Event, Input, Watch};
 use super::restore::{file_header, restore_file};
 use super::tally::{compare_values, Tally};
@@ -105,7 +106,8 @@ pub fn verify_file(original: &Input, archive: &Archive, file: usize, watch: Opti
         }
     }
     let directory = archive.directory();
-    let owned = |a: &&ArrayHeader| directory.files.len() == 1 || a.name.starts_with(&header.prefix);
+    let of_mesh = |a: &ArrayHeader| a.name.starts_with(MESH) && header.prefix != MESH;
+    let owned = |a: &&ArrayHeader| (directory.files.len() == 1 || a.name.starts_with(&header.prefix)) && !of_mesh(a);
     for a in directory.arrays.iter().filter(owned).filter(|a| !found.contains(&a.name)) {
         verdict.problems.push(format!("expected array {:?} in the original, found none", a.name));
     }

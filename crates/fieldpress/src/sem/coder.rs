@@ -16,11 +16,12 @@
 //!
 //! Where nothing is known to be shared, no point is known and there are no expected values.
 
+use super::coding::{reader, Coder, Coding, Mixed, Writer};
 use super::modes::Modes;
 use super::traces::Traces;
 use super::{Basis, Ends, Gll, Tensor, Topology};
 use crate::bits::{widest, Work};
-use crate::entropy::Decisions;
+use crate::entropy::{BinaryDecoder, BinaryEncoder};
 use crate::error::{Error, Result};
 
 /// Largest magnitude of a code.
@@ -55,9 +56,32 @@ pub enum Weights {
 pub type Keep<'a> = &'a (dyn Fn(usize, &mut [f64]) + Sync);
 
 impl Elements<'_> {
-    /// Codes `x`, values of whole elements; a decoder gives `None`. `keep` may change the coefficients of an element before they are quantised. Returns
-    /// what will be decoded. Errors: `InvalidArgument` for too few or too many points; `LimitExceeded`.
-    pub fn code<D: Decisions>(&self, io: D, x: Option<&[f64]>, keep: Option<Keep<'_>>, out: &mut [f64]) -> Result<D> {
+    /// Appends the code of `x`, values of whole elements. `keep` may change the coefficients of an element before they are quantised. `decoded`, as long as
+    /// `x`, is what a decoder will find. Errors: `InvalidArgument` for too few or too many points; `LimitExceeded`.
+    pub fn encode(
+        &self,
+        coding: Coding,
+        x: &[f64],
+        keep: Option<Keep<'_>>,
+        decoded: &mut [f64],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        match coding {
+            Coding::Mixed => {
+                out.extend(self.walk(Mixed::new(BinaryEncoder::new())?, Some(x), keep, decoded)?.finish());
+            }
+            Coding::Classes => self.walk(Writer::new(x.len())?, Some(x), keep, decoded)?.finish(out),
+        }
+        Ok(())
+    }
+    /// The values of whole elements from all of `bytes`. Errors: `InvalidArgument` for too few or too many points; `Truncated`, `Corrupt`; `LimitExceeded`.
+    pub fn decode(&self, coding: Coding, bytes: &[u8], out: &mut [f64]) -> Result<()> {
+        match coding {
+            Coding::Mixed => self.walk(Mixed::new(BinaryDecoder::new(bytes))?, None, None, out)?.finish(),
+            Coding::Classes => self.walk(reader(bytes)?, None, None, out)?.finish(),
+        }
+    }
+    fn walk<C: Coder>(&self, coder: C, x: Option<&[f64]>, keep: Option<Keep<'_>>, out: &mut [f64]) -> Result<C> {
         let (n, d) = (self.points, self.dimensions);
         let gll = Gll::new(n)?;
         let weights = match self.weights {
@@ -75,7 +99,7 @@ impl Elements<'_> {
         known.resize(shared, None);
         let mut walk = Walk {
             elements: self,
-            modes: Modes::new(io, n, d)?,
+            modes: Modes::new(coder, n, d)?,
             traces: Traces::new(&bases[0], n, d),
             analysis: bases.iter().map(|b| Tensor::new(&b.analysis)).collect(),
             synthesis: bases.iter().map(|b| Tensor::new(&b.synthesis)).collect(),
@@ -90,7 +114,7 @@ impl Elements<'_> {
             out,
         };
         widest(&mut walk);
-        Ok(walk.modes.io)
+        Ok(walk.modes.coder)
     }
 }
 
@@ -104,14 +128,14 @@ pub fn analyse(x: &[f64], points: usize, dimensions: usize, out: &mut Vec<f64>) 
     out.extend_from_slice(x);
     let mut scratch = vec![0.0; size];
     for element in out[first..].chunks_exact_mut(size) {
-        (0..dimensions).for_each(|a| transform.apply(a, element, &mut scratch));
+        Tensor::apply_all(&[&transform; 3][..dimensions.min(3)], element, &mut scratch);
     }
     Ok(())
 }
 
-struct Walk<'a, D> {
+struct Walk<'a, C> {
     elements: &'a Elements<'a>,
-    modes: Modes<D>,
+    modes: Modes<C>,
     traces: Traces,
     analysis: Vec<Tensor>,
     synthesis: Vec<Tensor>,
@@ -126,7 +150,7 @@ struct Walk<'a, D> {
     out: &'a mut [f64],
 }
 
-impl<D: Decisions> Work for &mut Walk<'_, D> {
+impl<C: Coder> Work for &mut Walk<'_, C> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -138,7 +162,7 @@ impl<D: Decisions> Work for &mut Walk<'_, D> {
     }
 }
 
-impl<D: Decisions> Walk<'_, D> {
+impl<C: Coder> Walk<'_, C> {
     /// The faces of an element all of whose points are known, and their kind along each axis.
     #[inline(always)]
     fn faces(&mut self, points: &[u32]) -> (Vec<(usize, bool)>, [usize; 3]) {
@@ -198,9 +222,8 @@ impl<D: Decisions> Walk<'_, D> {
                     self.rest[f / below * below * n + i * below + f % below] = 0.0;
                 }
             }
-            for (a, kind) in kinds.iter().enumerate().take(d) {
-                self.analysis[*kind].apply(a, &mut self.rest, &mut self.scratch);
-            }
+            let bases = kinds.map(|k| &self.analysis[k]);
+            Tensor::apply_all(&bases[..d], &mut self.rest, &mut self.scratch);
             if let Some(keep) = self.keep {
                 keep(range.start / size, &mut self.rest);
             }
@@ -217,9 +240,8 @@ impl<D: Decisions> Walk<'_, D> {
         for (r, c) in self.rest.iter_mut().zip(&self.codes) {
             *r = f64::from(*c) * step;
         }
-        for (a, kind) in kinds.iter().enumerate().take(d) {
-            self.synthesis[*kind].apply(a, &mut self.rest, &mut self.scratch);
-        }
+        let bases = kinds.map(|k| &self.synthesis[k]);
+        Tensor::apply_all(&bases[..d], &mut self.rest, &mut self.scratch);
         let Some(out) = self.out.get_mut(range) else { return };
         for (o, (e, r)) in out.iter_mut().zip(self.expected.iter().zip(&self.rest)) {
             *o = e + r;

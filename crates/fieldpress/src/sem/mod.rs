@@ -4,10 +4,13 @@
 //! `[elements, y, x]`, the last axis fastest.
 
 mod basis;
+mod boxes;
 mod coder;
+mod coding;
 mod flow;
 mod geometry;
 mod gll;
+mod groups;
 mod modes;
 mod norm;
 mod tensor;
@@ -17,10 +20,13 @@ mod topology;
 mod traces;
 
 pub use basis::{Basis, Ends};
+pub use boxes::ElementBox;
 pub use coder::{analyse, Elements, Keep, Weights};
+pub use coding::Coding;
 pub use flow::{Derived, FlowErrors};
 pub use geometry::{corner_volumes, extents, Geometry};
 pub use gll::{Gll, MAX_POINTS, MIN_POINTS};
+pub use groups::Groups;
 pub use norm::{Integrals, Norm, OnElements};
 pub use tensor::{resample, Matrix, Tensor};
 pub use topology::{Topology, Vertices};

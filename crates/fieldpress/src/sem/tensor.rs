@@ -1,6 +1,7 @@
 //! Small matrices, and their products with the values of an element along each of its axes.
 
 use super::Gll;
+use crate::bits::{widest, Work};
 use crate::error::Result;
 
 /// A matrix, row after row.
@@ -68,22 +69,12 @@ impl Tensor {
     }
     /// Replaces the values of an element by the products along an axis, 0 being the fastest: the sum over `j` in rising order, from 0, of the
     /// matrix's `(i, j)` times value `j`. `scratch` is as long as the element.
-    #[inline(always)]
     pub fn apply(&self, axis: usize, element: &mut [f64], scratch: &mut [f64]) {
-        match self.n {
-            2 => self.fixed::<2>(axis, element, scratch),
-            3 => self.fixed::<3>(axis, element, scratch),
-            4 => self.fixed::<4>(axis, element, scratch),
-            5 => self.fixed::<5>(axis, element, scratch),
-            6 => self.fixed::<6>(axis, element, scratch),
-            7 => self.fixed::<7>(axis, element, scratch),
-            8 => self.fixed::<8>(axis, element, scratch),
-            9 => self.fixed::<9>(axis, element, scratch),
-            10 => self.fixed::<10>(axis, element, scratch),
-            11 => self.fixed::<11>(axis, element, scratch),
-            12 => self.fixed::<12>(axis, element, scratch),
-            _ => self.any(axis, element, scratch),
-        }
+        widest(Products { first: axis, tensors: &[self], element, scratch });
+    }
+    /// [`Tensor::apply`] of each along its axis, 0 first.
+    pub fn apply_all(tensors: &[&Tensor], element: &mut [f64], scratch: &mut [f64]) {
+        widest(Products { first: 0, tensors, element, scratch });
     }
     #[inline(always)]
     fn fixed<const N: usize>(&self, axis: usize, element: &mut [f64], scratch: &mut [f64]) {
@@ -138,6 +129,37 @@ impl Tensor {
             }
         }
         element.copy_from_slice(scratch);
+    }
+}
+
+/// Products along axes.
+struct Products<'a> {
+    first: usize,
+    tensors: &'a [&'a Tensor],
+    element: &'a mut [f64],
+    scratch: &'a mut [f64],
+}
+
+impl Work for Products<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (axis, t) in (self.first..).zip(self.tensors) {
+            match t.n {
+                2 => t.fixed::<2>(axis, self.element, self.scratch),
+                3 => t.fixed::<3>(axis, self.element, self.scratch),
+                4 => t.fixed::<4>(axis, self.element, self.scratch),
+                5 => t.fixed::<5>(axis, self.element, self.scratch),
+                6 => t.fixed::<6>(axis, self.element, self.scratch),
+                7 => t.fixed::<7>(axis, self.element, self.scratch),
+                8 => t.fixed::<8>(axis, self.element, self.scratch),
+                9 => t.fixed::<9>(axis, self.element, self.scratch),
+                10 => t.fixed::<10>(axis, self.element, self.scratch),
+                11 => t.fixed::<11>(axis, self.element, self.scratch),
+                12 => t.fixed::<12>(axis, self.element, self.scratch),
+                _ => t.any(axis, self.element, self.scratch),
+            }
+        }
     }
 }
 

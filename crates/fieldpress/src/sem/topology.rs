@@ -84,6 +84,26 @@ impl Vertices {
     pub fn dimensions(&self) -> usize {
         self.dimensions
     }
+    /// How many different ones there may be: all numbers are below.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+    /// The elements whose corners some of these `numbers` are, in rising order.
+    pub fn elements_at(&self, numbers: impl IntoIterator<Item = u32>) -> Vec<usize> {
+        let mut wanted = vec![false; self.len()];
+        for i in numbers {
+            if let Some(w) = wanted.get_mut(i as usize) {
+                *w = true;
+            }
+        }
+        let any = |ids: &[u32]| ids.iter().any(|i| wanted.get(*i as usize) == Some(&true));
+        let elements = self.ids.chunks_exact(1 << self.dimensions).enumerate();
+        elements.filter(|(_, ids)| any(ids)).map(|(e, _)| e).collect()
+    }
     /// The numbers, `2^d` an element.
     pub fn ids(&self) -> &[u32] {
         &self.ids
@@ -185,13 +205,17 @@ impl Topology {
     /// Of elements with `n` points along each axis. An element that has one vertex at several corners shares nothing.
     /// Errors: `InvalidArgument` for an `n` beyond 2 to 32; `LimitExceeded` for more than 2^32 points.
     pub fn new(vertices: &Vertices, n: usize) -> Result<Topology> {
+        let all: Vec<usize> = (0..vertices.ids.len() >> vertices.dimensions).collect();
+        Topology::of(vertices, &all, n)
+    }
+    /// Of some of the elements, by their numbers, with `n` points along each axis; numbers beyond the last are left out. Errors: as [`Topology::new`].
+    pub fn of(vertices: &Vertices, elements: &[usize], n: usize) -> Result<Topology> {
         if !(MIN_POINTS..=MAX_POINTS).contains(&n) {
             return Err(Error::invalid(format!("expected {MIN_POINTS} to {MAX_POINTS} points, found {n}")));
         }
         let d = vertices.dimensions;
         let (corners, size) = (1usize << d, n.pow(d as u32));
-        let elements = vertices.ids.len() / corners;
-        let total = elements.checked_mul(size).filter(|t| u32::try_from(*t).is_ok());
+        let total = elements.len().checked_mul(size).filter(|t| u32::try_from(*t).is_ok());
         let total = total.ok_or_else(|| Error::limit("expected at most 2^32 points of elements"))?;
         let mut points = Vec::new();
         points.try_reserve_exact(total).map_err(|_| Error::limit("expected memory for the points of elements"))?;
@@ -211,7 +235,7 @@ impl Topology {
         // Fresh numbers for the corners of elements that meet themselves, above all others.
         let mut fresh = vertices.ids.iter().max().map_or(0, |m| m.saturating_add(1));
         let inner = n - 2;
-        for own in vertices.ids.chunks_exact(corners) {
+        for own in elements.iter().filter_map(|e| vertices.ids.get(e * corners..(e + 1) * corners)) {
             let mut ids = own.to_vec();
             if (0..corners).any(|a| (0..a).any(|b| ids[a] == ids[b])) {
                 for id in &mut ids {
@@ -219,28 +243,39 @@ impl Topology {
                     fresh = fresh.saturating_add(1);
                 }
             }
+            let first = points.len();
+            points.resize(first + size, 0);
+            let points = &mut points[first..];
             let own = entity(None, inner.pow(d as u32));
-            for p in 0..size {
-                let at: [usize; 3] = std::array::from_fn(|a| if a < d { p / n.pow(a as u32) % n } else { 0 });
-                let corner = (0..d).filter(|a| at[*a] == n - 1).fold(0, |c, a| c | 1 << a);
-                let between: Vec<usize> = (0..d).filter(|a| at[*a] != 0 && at[*a] != n - 1).collect();
-                points.push(match between.as_slice() {
-                    [] => entity(Some([ids[corner], u32::MAX, u32::MAX, u32::MAX]), 1),
-                    [a] => {
-                        let (low, high) = (ids[corner], ids[corner | 1 << a]);
-                        let first = entity(Some([low.min(high), low.max(high), u32::MAX, u32::MAX]), inner);
-                        first + if low < high { at[*a] - 1 } else { n - 2 - at[*a] } as u32
+            let [rows, planes] = [inner, if d == 3 { inner } else { 1 }];
+            for (r, row) in (0..rows * planes).map(|r| (r, own + (r * inner) as u32)) {
+                let base = 1 + (r % rows + 1) * n + if d == 3 { (r / rows + 1) * n * n } else { 0 };
+                points[base..base + inner].iter_mut().zip(row..).for_each(|(p, number)| *p = number);
+            }
+            let strides = [1, n, n * n];
+            let base = |c: usize| (0..d).filter(|a| c >> a & 1 == 1).map(|a| (n - 1) * strides[a]).sum::<usize>();
+            for c in 0..corners {
+                points[base(c)] = entity(Some([ids[c], u32::MAX, u32::MAX, u32::MAX]), 1);
+                for a in (0..d).filter(|a| c >> a & 1 == 0 && inner > 0) {
+                    let (low, high) = (ids[c], ids[c | 1 << a]);
+                    let first = entity(Some([low.min(high), low.max(high), u32::MAX, u32::MAX]), inner);
+                    for i in 1..=inner {
+                        let along = if low < high { i - 1 } else { inner - i };
+                        points[base(c) + i * strides[a]] = first + along as u32;
                     }
-                    [a, b] if d == 3 => {
-                        let face =
-                            [ids[corner], ids[corner | 1 << a], ids[corner | 1 << b], ids[corner | 1 << a | 1 << b]];
-                        let mut key = face;
-                        key.sort_unstable();
-                        let first = entity(Some(key), inner * inner);
-                        first + inside_face(&face, at[*a], at[*b], n) as u32
+                }
+                for (a, b) in
+                    [(0, 1), (0, 2), (1, 2)].into_iter().filter(|(a, b)| d == 3 && c >> a & 1 | c >> b & 1 == 0)
+                {
+                    let face = [ids[c], ids[c | 1 << a], ids[c | 1 << b], ids[c | 1 << a | 1 << b]];
+                    let mut key = face;
+                    key.sort_unstable();
+                    let first = if inner > 0 { entity(Some(key), inner * inner) } else { 0 };
+                    let seen = Seen::of(&face);
+                    for (j, i) in (1..=inner).flat_map(|j| (1..=inner).map(move |i| (j, i))) {
+                        points[base(c) + i * strides[a] + j * strides[b]] = first + seen.place(i, j, n) as u32;
                     }
-                    all => own + all.iter().rev().fold(0, |k, a| k * inner + at[*a] - 1) as u32,
-                });
+                }
             }
         }
         Ok(Topology { points, len: next as usize })
@@ -259,13 +294,34 @@ impl Topology {
     }
     /// The largest difference between values of one point.
     pub fn jump(&self, values: &[f64]) -> f64 {
+        self.jump_at(&[], values)
+    }
+    /// The same where it is of some `elements` only: their numbers among the `values`.
+    pub fn jump_at(&self, elements: &[usize], values: &[f64]) -> f64 {
         let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); self.len];
-        for (p, v) in self.points.iter().zip(values) {
-            if let Some((low, high)) = range.get_mut(*p as usize) {
-                (*low, *high) = (low.min(*v), high.max(*v));
+        let size = self.points.len() / elements.len().max(1);
+        for (e, points) in self.points.chunks_exact(size.max(1)).enumerate() {
+            let e = elements.get(e).copied().unwrap_or(e);
+            for (p, v) in points.iter().zip(values.get(e * size..).unwrap_or_default()) {
+                if let Some((low, high)) = range.get_mut(*p as usize) {
+                    (*low, *high) = (low.min(*v), high.max(*v));
+                }
             }
         }
         range.iter().map(|(low, high)| high - low).fold(0.0, f64::max)
+    }
+    /// Replaces the values of one point by the first of them. `elements` are the numbers of those that it is of, in rising order, among the `values`.
+    pub fn unite(&self, elements: &[usize], values: &mut [f64]) {
+        let size = self.points.len() / elements.len().max(1);
+        let mut first = vec![None; self.len];
+        for (points, e) in self.points.chunks_exact(size.max(1)).zip(elements) {
+            let Some(own) = values.get_mut(e * size..(e + 1) * size) else { continue };
+            for (p, v) in points.iter().zip(own) {
+                if let Some(first) = first.get_mut(*p as usize) {
+                    *v = *first.get_or_insert(*v);
+                }
+            }
+        }
     }
     /// Replaces the values of one point by their mean under `weights`, none of which is negative; where all are 0 the values stay.
     pub fn average(&self, values: &mut [f64], weights: &[f64]) {
@@ -283,15 +339,27 @@ impl Topology {
     }
 }
 
-/// The place of a point inside a face, the same from whichever element: from the corner of the least number, first towards the lesser of its two
-/// neighbours. `face` has the corners at (low, low), (high, low), (low, high), (high, high) of its two axes, along which the point is at `i`, `j`.
-fn inside_face(face: &[u32; 4], i: usize, j: usize, n: usize) -> usize {
-    let least = (0..4).min_by_key(|k| face[*k]).unwrap_or(0);
-    let (far_a, far_b) = (least & 1 == 1, least >> 1 & 1 == 1);
-    let i = if far_a { n - 1 - i } else { i };
-    let j = if far_b { n - 1 - j } else { j };
-    let (first, second) = if face[least ^ 1] < face[least ^ 2] { (i, j) } else { (j, i) };
-    (second - 1) * (n - 2) + first - 1
+/// How an element sees a face: which of its ends are far from the corner of the least number, and whether the first axis leads to the lesser of its two
+/// neighbours.
+struct Seen {
+    far: [bool; 2],
+    first: bool,
+}
+
+impl Seen {
+    /// Of a face with the corners at (low, low), (high, low), (low, high), (high, high) of its two axes.
+    fn of(face: &[u32; 4]) -> Seen {
+        let least = (0..4).min_by_key(|k| face[*k]).unwrap_or(0);
+        Seen { far: [least & 1 == 1, least >> 1 & 1 == 1], first: face[least ^ 1] < face[least ^ 2] }
+    }
+    /// The place of the point `i`, `j` inside the face, the same from whichever element.
+    #[inline(always)]
+    fn place(&self, i: usize, j: usize, n: usize) -> usize {
+        let i = if self.far[0] { n - 1 - i } else { i };
+        let j = if self.far[1] { n - 1 - j } else { j };
+        let (first, second) = if self.first { (i, j) } else { (j, i) };
+        (second - 1) * (n - 2) + first - 1
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ const SWEEPS: usize = 4;
 const KEPT: f64 = 0.9;
 const FLOOR: f64 = 0.025;
 const FIRST_FADE: f64 = 0.22;
+/// Rows that are summed side by side.
+const LANES: usize = 8;
 
 /// A face that is known: its axis, and whether it is at the high end.
 pub(super) type Face = (usize, bool);
@@ -33,7 +35,10 @@ pub(super) struct Traces {
     any: bool,
     coefficients: Vec<f64>,
     scratch: Vec<f64>,
+    /// Of each face: the coefficients of what is known, and the variance of what is expected.
     face: Vec<Vec<f64>>,
+    sizes: Vec<Vec<f64>>,
+    rest: Vec<f64>,
 }
 
 /// The place of index `i` along an axis and `f` along the others.
@@ -41,6 +46,43 @@ pub(super) struct Traces {
 fn place(n: usize, axis: usize, i: usize, f: usize) -> usize {
     let below = n.pow(axis as u32);
     f / below * below * n + i * below + f % below
+}
+
+/// Takes into `sums`, which belong to the places across an axis, what lies along it: for rising `i` the values `v` at `i` and `t_i`.
+#[inline(always)]
+fn sums(n: usize, axis: usize, t: &[f64], v: &[f64], sums: &mut [f64], mut take: impl FnMut(&mut f64, f64, f64)) {
+    let below = n.pow(axis as u32);
+    if axis == 0 {
+        // Several rows at a time, so that none waits for its own sum.
+        for (rows, sums) in v.chunks(n * LANES).zip(sums.chunks_mut(LANES)) {
+            for (i, t) in t.iter().enumerate() {
+                for (row, s) in rows.chunks_exact(n).zip(sums.iter_mut()) {
+                    take(s, row[i], *t);
+                }
+            }
+        }
+        return;
+    }
+    for (plane, sums) in v.chunks_exact(below * n).zip(sums.chunks_exact_mut(below)) {
+        for (side, t) in plane.chunks_exact(below).zip(t) {
+            sums.iter_mut().zip(side).for_each(|(s, v)| take(s, *v, *t));
+        }
+    }
+}
+
+/// Lets each coefficient grow by `(v_i t_i) g`.
+#[inline(always)]
+fn grow(n: usize, axis: usize, t: &[f64], v: &[f64], g: &[f64], c: &mut [f64]) {
+    let below = n.pow(axis as u32);
+    for ((c, v), g) in c.chunks_exact_mut(below * n).zip(v.chunks_exact(below * n)).zip(g.chunks_exact(below)) {
+        if let [g] = g {
+            c.iter_mut().zip(v).zip(t).for_each(|((c, v), t)| *c += v * t * g);
+            continue;
+        }
+        for ((c, v), t) in c.chunks_exact_mut(below).zip(v.chunks_exact(below)).zip(t) {
+            c.iter_mut().zip(v).zip(g).for_each(|((c, v), g)| *c += v * t * g);
+        }
+    }
 }
 
 impl Traces {
@@ -58,6 +100,8 @@ impl Traces {
             coefficients: vec![0.0; size],
             scratch: vec![0.0; size],
             face: vec![vec![0.0; size / n]; 2 * d],
+            sizes: vec![vec![0.0; size / n]; 2 * d],
+            rest: vec![0.0; size / n],
         }
     }
     /// The values of an element whose faces have these `values` at their points.
@@ -69,57 +113,35 @@ impl Traces {
             for (f, v) in face.iter_mut().enumerate() {
                 *v = values[place(n, *axis, i, f)];
             }
-            for a in 0..d - 1 {
-                self.analysis.apply(a, face, &mut self.scratch[..n.pow(d as u32 - 1)]);
-            }
+            Tensor::apply_all(&[&self.analysis; 3][..d - 1], face, &mut self.scratch[..n.pow(d as u32 - 1)]);
         }
         self.coefficients.fill(0.0);
+        for (k, (axis, high)) in faces.iter().enumerate() {
+            let t = &self.ends[usize::from(*high)];
+            let sizes = &mut self.sizes[k];
+            sizes.fill(0.0);
+            sums(n, *axis, t, &self.variances, sizes, |s, v, t| *s += v * t * t);
+        }
         let sweeps = if faces.len() > 1 { SWEEPS } else { 1 };
         for _ in 0..sweeps {
             for (k, (axis, high)) in faces.iter().enumerate() {
                 let t = &self.ends[usize::from(*high)];
-                let (c, v) = (&mut self.coefficients, &self.variances);
-                let below = n.pow(*axis as u32);
-                // Indices along the axes below lie side by side.
-                for (f, known) in self.face[k].chunks_exact(below.min(n)).enumerate() {
-                    let width = known.len();
-                    let at = place(n, *axis, 0, f * width);
-                    let mut rest = [0.0; super::MAX_POINTS];
-                    let mut size = [0.0; super::MAX_POINTS];
-                    rest[..width].copy_from_slice(known);
-                    for (i, t) in t.iter().enumerate() {
-                        let from = at + i * below;
-                        let pairs = c[from..from + width].iter().zip(&v[from..from + width]);
-                        for ((c, v), (r, s)) in pairs.zip(rest.iter_mut().zip(&mut size)) {
-                            *r -= t * c;
-                            *s += v * t * t;
-                        }
-                    }
-                    for (r, s) in rest.iter_mut().zip(&size).take(width) {
-                        *r /= s;
-                    }
-                    for (i, t) in t.iter().enumerate() {
-                        let from = at + i * below;
-                        let pairs = c[from..from + width].iter_mut().zip(&v[from..from + width]);
-                        for ((c, v), r) in pairs.zip(&rest) {
-                            *c += v * t * r;
-                        }
-                    }
+                self.rest.copy_from_slice(&self.face[k]);
+                sums(n, *axis, t, &self.coefficients, &mut self.rest, |r, c, t| *r -= t * c);
+                for (r, s) in self.rest.iter_mut().zip(&self.sizes[k]) {
+                    *r /= s;
                 }
+                grow(n, *axis, t, &self.variances, &self.rest, &mut self.coefficients);
             }
         }
         out.copy_from_slice(&self.coefficients);
-        for a in 0..d {
-            self.synthesis.apply(a, out, &mut self.scratch);
-        }
+        Tensor::apply_all(&[&self.synthesis; 3][..d], out, &mut self.scratch);
     }
     /// Takes the decoded values of an element, quantised with `step`.
     #[inline(always)]
     pub(super) fn learn(&mut self, values: &[f64], step: f64) {
         self.coefficients.copy_from_slice(values);
-        for a in 0..self.d {
-            self.analysis.apply(a, &mut self.coefficients, &mut self.scratch);
-        }
+        Tensor::apply_all(&[&self.analysis; 3][..self.d], &mut self.coefficients, &mut self.scratch);
         let floor = FLOOR * step * step;
         let any = std::mem::replace(&mut self.any, true);
         for (v, c) in self.variances.iter_mut().zip(&self.coefficients) {

@@ -65,7 +65,7 @@ impl Format for Nek {
     fn matches(&self, name: &str, head: &[u8]) -> bool {
         matches(name, head)
     }
-    fn open(&self, _: &str, bytes: Arc<dyn ReadAt>, _: &OpenOptions) -> Result<Dataset> {
+    fn open(&self, name: &str, bytes: Arc<dyn ReadAt>, _: &OpenOptions) -> Result<Dataset> {
         let length = bytes.size()?;
         let mut head = [0; HEAD];
         let head = &mut head[..HEAD.min(usize::try_from(length).unwrap_or(HEAD))];
@@ -86,7 +86,7 @@ impl Format for Nek {
         let of = |role: Role, shape: &[usize]| (role == Role::Field && extents(shape).is_ok()).then(|| on.clone());
         let arrays = plan.arrays.iter().zip(sources).map(|(place, source)| FileArray {
             name: place.name.clone(),
-            role: place.role,
+            role: if place.role == Role::Field && is_restart(name) { Role::Parameter } else { place.role },
             attributes: attributes.take().unwrap_or_else(|| brief.clone()),
             suits: None,
             velocities: None,
@@ -98,6 +98,11 @@ impl Format for Nek {
     fn restore(&self, template: &Value, verbatim: &[u8], arrays: &dyn Arrays, out: &mut dyn Output) -> Result<()> {
         Template::parse(template)?.restore(verbatim, arrays, out)
     }
+}
+
+/// Whether a name is that of one of the files that a run goes on from, `rs6case0.f00001`: what they hold is to be the same to the bit.
+fn is_restart(name: &str) -> bool {
+    name.strip_prefix("rs").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Stands for a file of which only the length matters.
@@ -265,6 +270,15 @@ mod tests {
                 assert!(open(&odd).unwrap().verbatim.len() > header);
                 assert!(restored(NEK, "", &odd, &NONE, |_, a| a).unwrap() == odd);
             }
+        }
+    }
+
+    #[test]
+    fn restart_files_are_known_by_their_names() {
+        for (name, restart) in
+            [("rs6tgv0.f00001", true), ("rs8box0.f00003", true), ("rstream0.f00001", false), ("tgv0.f00001", false)]
+        {
+            assert_eq!(is_restart(name), restart, "{name}");
         }
     }
 
