@@ -233,7 +233,8 @@ fn restart_files_keep_every_bit() {
     f.ok(&["decompress", "a.fpz", "-o", "back.f00001"]);
     assert!(f.read("back.f00001") == original);
     // Those who name arrays get what they ask for.
-    let report = f.json(&["compress", "rs6tgv0.f00001", "--l2", "1e-2", "--arrays", "ux", "-f", "-o", "a.fpz", "--json"]);
+    let report =
+        f.json(&["compress", "rs6tgv0.f00001", "--l2", "1e-2", "--arrays", "ux", "-f", "-o", "a.fpz", "--json"]);
     assert!(report["ratio"].as_f64().unwrap() > 1.1, "{report}");
     f.ok(&["decompress", "a.fpz", "-f", "-o", "back.f00001"]);
     assert!(f.read("back.f00001") != original);

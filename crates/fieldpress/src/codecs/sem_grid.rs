@@ -3,7 +3,8 @@
 //! # Format
 //! The values at the points of the grid, the last axis the first of the elements: with `n` points along the axes of an element, along each axis of the grid
 //! `n - 1` times the elements, and 1. The element at place `p` of the box (see [`ElementBox`]) has point `i` at `(n - 1) p + i`. Of points that elements share the
-//! last element's value is taken. No side information.
+//! last element's value is taken. No side information. The box: an element whose low face across an axis has, corner by corner, the vertices of another's high face is one place
+//! further along that axis; least places are 0.
 //!
 //! Coordinates are those of the companions; corners are one as [`Vertices`] says.
 
