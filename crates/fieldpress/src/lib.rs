@@ -18,6 +18,7 @@ pub mod predict;
 pub mod quantize;
 pub mod select;
 pub mod sem;
+pub mod sphere;
 pub mod store;
 pub mod survey;
 pub mod transform;

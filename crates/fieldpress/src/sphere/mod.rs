@@ -1,0 +1,16 @@
+//! L1: fields on the sphere: samplings, and harmonic transforms of real maps.
+//!
+//! `f(theta, phi) = sum f_lm Y_lm` over `l < L` and `|m| <= l`, `Y_lm` orthonormal with the phase of Condon and Shortley, as in healpy and s2fft. A real map has
+//! `f_(l,-m) = (-1)^m conj(f_lm)`; [`Harmonics`] has those of `m >= 0`. `Y_lm = sqrt((2l+1) / 4 pi) d^l_m0(theta) e^(i m phi)` with the
+//! reduced rotation matrices of Varshalovich, `d^1_10 = -sin(theta) / sqrt(2)`.
+
+mod fft;
+mod grid;
+mod harmonics;
+mod recursion;
+mod transform;
+
+pub use fft::Fft;
+pub use grid::{Grid, Ring, Sampling};
+pub use harmonics::Harmonics;
+pub use transform::Transform;

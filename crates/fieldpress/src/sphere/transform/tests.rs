@@ -1,0 +1,114 @@
+use super::*;
+
+/// Coefficients like noise, the same every time.
+fn noise(band: usize) -> Harmonics {
+    let mut h = Harmonics::zeros(band).unwrap();
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    };
+    for m in 0..band {
+        for v in h.order_mut(m) {
+            *v = C::new(next(), if m > 0 { next() } else { 0.0 });
+        }
+    }
+    h
+}
+
+fn apart(a: &Harmonics, b: &Harmonics) -> f64 {
+    a.values().iter().zip(b.values()).map(|(a, b)| (a - b).norm()).fold(0.0, f64::max)
+}
+
+fn of(sampling: Sampling, band: usize) -> Transform {
+    Transform::new(Grid::new(sampling, band).unwrap()).unwrap()
+}
+
+const EXACT: [Sampling; 4] = [Sampling::GaussLegendre, Sampling::Mw, Sampling::Mwss, Sampling::DriscollHealy];
+
+#[test]
+fn maps_come_back_from_every_exact_sampling() {
+    for sampling in EXACT {
+        for band in [1, 2, 3, 8, 17, 64, 130] {
+            let (t, h) = (of(sampling, band), noise(band));
+            let map = t.synthesis(&h).unwrap();
+            let error = apart(&t.analysis(&map).unwrap(), &h);
+            assert!(error < 1e-12, "{sampling:?} {band}: {error}");
+            let sum: f64 = t.grid().rings().iter().map(|r| r.weight * r.points as f64).sum();
+            assert!((sum - 4.0 * PI).abs() < 1e-11, "{sampling:?} {band}: {sum}");
+        }
+    }
+}
+
+#[test]
+fn values_are_those_of_the_harmonics() {
+    // Y_00, Y_10, Y_11 and Y_21 by their formulas.
+    let band = 3;
+    for sampling in EXACT.into_iter().chain([Sampling::Healpix(4)]) {
+        let t = of(sampling, band);
+        let mut h = Harmonics::zeros(band).unwrap();
+        h.order_mut(0)[0] = C::new(0.7, 0.0);
+        h.order_mut(0)[1] = C::new(-1.1, 0.0);
+        h.order_mut(1)[0] = C::new(0.3, 0.8);
+        h.order_mut(1)[1] = C::new(-0.5, 0.2);
+        let map = t.synthesis(&h).unwrap();
+        for ring in t.grid().rings() {
+            for p in 0..ring.points {
+                let phi = ring.phi + 2.0 * PI * p as f64 / ring.points as f64;
+                let (c, s) = (ring.cos, ring.sin);
+                let turn = C::new(libm::cos(phi), libm::sin(phi));
+                let expected = 0.7 * (0.25 / PI).sqrt() - 1.1 * (0.75 / PI).sqrt() * c
+                    + 2.0 * (h.at(1, 1) * turn).re * -(0.375 / PI).sqrt() * s
+                    + 2.0 * (h.at(2, 1) * turn).re * -(1.875 / PI).sqrt() * s * c;
+                let found = map[ring.first + p];
+                assert!((found - expected).abs() < 1e-14, "{sampling:?} {}: {found} {expected}", ring.theta);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_adjoint_is_one() {
+    for sampling in EXACT.into_iter().chain([Sampling::Healpix(8)]) {
+        let t = of(sampling, 20);
+        let h = noise(20);
+        let map: Vec<f64> = (0..t.grid().len()).map(|i| libm::sin(i as f64 * 1.7) + 0.1).collect();
+        let left: f64 = t.synthesis(&h).unwrap().iter().zip(&map).map(|(a, b)| a * b).sum();
+        let back = t.adjoint(&map).unwrap();
+        let pair = |m: usize| {
+            let sum: f64 = h.order(m).iter().zip(back.order(m)).map(|(a, b)| (a * b.conj()).re).sum();
+            if m == 0 {
+                sum
+            } else {
+                2.0 * sum
+            }
+        };
+        let right: f64 = (0..20).map(pair).sum();
+        assert!((left - right).abs() < 1e-11 * left.abs().max(1.0), "{sampling:?}: {left} {right}");
+    }
+}
+
+#[test]
+fn healpix_comes_back_by_iteration() {
+    let t = of(Sampling::Healpix(32), 64);
+    assert_eq!(t.grid().len(), 12 * 32 * 32);
+    let h = noise(64);
+    let map = t.synthesis(&h).unwrap();
+    let errors: Vec<f64> = [0, 3].iter().map(|n| apart(&t.iterated(&map, *n).unwrap(), &h)).collect();
+    assert!(errors[0] < 0.05 && errors[0] > 1e-4 && errors[1] < 1e-3 * errors[0].max(0.1), "{errors:?}");
+}
+
+#[test]
+fn threads_change_nothing_and_what_does_not_fit_is_refused() {
+    let (t, h) = (of(Sampling::GaussLegendre, 70), noise(70));
+    let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+    let run = || {
+        let map = t.synthesis(&h).unwrap();
+        (t.analysis(&map).unwrap(), map)
+    };
+    assert!(pool(1).install(run) == pool(3).install(run));
+    assert!(t.synthesis(&noise(69)).is_err());
+    assert!(t.analysis(&[0.0; 5]).is_err() && t.adjoint(&[0.0; 5]).is_err());
+    assert!(Grid::new(Sampling::Mw, 0).is_err() && Grid::new(Sampling::Healpix(0), 4).is_err());
+    assert!(Grid::new(Sampling::Mw, 1 << 20).is_err() && Harmonics::zeros(1 << 20).is_err());
+}
