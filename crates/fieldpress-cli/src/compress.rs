@@ -73,7 +73,7 @@ impl Compress {
             paths.extend(run_of(path)?);
         }
         let inputs: Vec<Input> = paths.iter().map(|p| input_of(p, &self.cells)).collect::<Result<_>>()?;
-        let total = inputs.iter().map(|i| i.bytes.size().unwrap_or(0)).sum();
+        let total = inputs.iter().chain(&options.mesh).map(|i| i.bytes.size().unwrap_or(0)).sum();
         let place = |e: Error| match self.inputs.as_slice() {
             [one] => e.at(shown(one)),
             _ => e,
@@ -98,7 +98,7 @@ impl Compress {
             (None, [one]) => with_ending(one),
             (None, many) => return Err(Error::invalid(format!("expected -o with {} inputs, found none", many.len()))),
         };
-        match self.inputs.iter().find(|p| same_file(p, &output)) {
+        match self.inputs.iter().chain(&self.mesh).find(|p| same_file(p, &output)) {
             Some(p) => Err(Error::invalid("expected an output that is not the input").at(p.display())),
             None => Ok(output),
         }

@@ -9,7 +9,7 @@
 //!
 //! Coordinates are those of the companions for the elements of the block. The step of an element is the step; with bit 1 times
 //! `sqrt(v / v_e)`, `v_e` being its volume from its corners ([`corner_volumes`]), `v` the mean of those of the block, and the quotient kept within
-//! 2^-40 and 2^40. Points are shared as [`Vertices`] and [`Topology`] find it, with the periodic axes in turn.
+//! 2^-40 and 2^40, and 1 where it is not a number. Groups of `sem-c0` but the last have at least 2^19 values. Points are shared as [`Vertices`] and [`Topology`] find it, with the periodic axes in turn.
 
 use super::contract::{Block, BlockCodec, Claim, Site, Spec};
 use super::model::cast;
@@ -295,7 +295,7 @@ impl<S: Selection> BlockCodec for ElementBlocks<S> {
         };
         if self.continuous {
             let vertices = place.vertices(periodic).map_err(corrupt)?;
-            Groups { elements, vertices: &vertices }.decode(coding, r.rest(), &mut values)?;
+            Groups { elements, vertices: &vertices }.decode(coding, r.rest(), GROUP, &mut values)?;
         } else {
             elements.decode(coding, r.rest(), &mut values)?;
         }

@@ -6,7 +6,7 @@
 //! last element's value is taken. No side information. The box: an element whose low face across an axis has, corner by corner, the vertices of another's high face is one place
 //! further along that axis; least places are 0.
 //!
-//! Coordinates are those of the companions; corners are one as [`Vertices`] says.
+//! Coordinates are those of the companions; corners are one as [`Vertices`](crate::sem::Vertices) says.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

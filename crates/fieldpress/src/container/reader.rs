@@ -51,6 +51,9 @@ pub struct Archive {
     companions: Mutex<Decoded>,
 }
 
+/// Bytes of companions that are kept for arrays to come, beyond those that one needs.
+const CACHED: u64 = 1 << 30;
+
 /// Decoded arrays by their names.
 type Known = HashMap<String, Arc<Array>>;
 
@@ -297,24 +300,39 @@ impl Archive {
                 }
             }
         }
-        let bytes = |arrays: &Known| {
-            arrays.values().fold(0u64, |s, a| s.saturating_add((a.shape().len() * a.dtype().size()) as u64))
-        };
-        for header in needed.into_iter().filter_map(|n| self.directory.arrays.get(n)) {
-            let total = bytes(&known).saturating_add(header.raw_bytes());
-            let most = self.limits.array_bytes as u64;
+        // How many of the arrays to come need each one.
+        let names = |n: usize| self.directory.arrays.get(n).map_or(&[][..], |a| &a.companions);
+        let mut users: HashMap<&str, usize> = HashMap::new();
+        for (_, stored) in needed.iter().copied().chain([number]).flat_map(names) {
+            *users.entry(stored).or_default() += 1;
+        }
+        let bytes = |a: &Array| (a.shape().len() * a.dtype().size()) as u64;
+        let mut total = known.values().fold(0u64, |s, a| s.saturating_add(bytes(a)));
+        let most = self.limits.array_bytes as u64;
+        for n in needed {
+            let Some(header) = self.directory.arrays.get(n) else { continue };
+            total = total.saturating_add(header.raw_bytes());
             if total > most {
                 return Err(Error::limit(format!("expected at most {most} bytes of companions, found {total}")));
             }
             let array = Arc::new(self.read(&header.name)?);
             known.insert(header.name.clone(), array.clone());
-            let mut cache = cache();
-            if cache.bytes.saturating_add(header.raw_bytes()) > most {
-                cache.arrays.retain(|name, _| known.contains_key(name));
-                cache.bytes = bytes(&cache.arrays);
+            {
+                let mut cache = cache();
+                if cache.bytes.saturating_add(header.raw_bytes()) > CACHED.min(most) {
+                    cache.arrays.retain(|name, _| known.contains_key(name));
+                    cache.bytes = cache.arrays.values().fold(0u64, |s, a| s.saturating_add(bytes(a)));
+                }
+                if cache.arrays.insert(header.name.clone(), array).is_none() {
+                    cache.bytes = cache.bytes.saturating_add(header.raw_bytes());
+                }
             }
-            if cache.arrays.insert(header.name.clone(), array).is_none() {
-                cache.bytes = cache.bytes.saturating_add(header.raw_bytes());
+            for (_, stored) in names(n) {
+                let left = users.entry(stored).or_default();
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    total -= known.remove(stored).map_or(0, |a| bytes(&a).min(total));
+                }
             }
         }
         Ok(known)

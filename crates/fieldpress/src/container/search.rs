@@ -3,12 +3,13 @@
 use super::writer::{Pass, Run};
 use crate::bits::Sum;
 use crate::bound::{Approach, Criterion, Term};
+use crate::codec::Outcome;
 use crate::error::Result;
 
 /// Most passes over an array to come close to a limit on all of it.
 const PASSES: usize = 8;
 
-/// With all of a limit used, a pass that uses a part `u` of it has at least `u` to this power of its bytes. Fields on elements and grids have
+/// A pass that uses a part `u` of the limit and takes `b` bytes takes at least `b u^0.3` with all of it used. Fields on elements and grids have exponents of
 /// 0.1 to 0.25.
 const MOST_SAVED: f64 = 0.3;
 
@@ -73,6 +74,10 @@ impl Run<'_> {
             let hopeless = |l: usize| pass.size() as f64 * libm::pow(used.min(1.0), MOST_SAVED) > l as f64;
             if scale == 1.0 && least.is_some_and(hopeless) {
                 break;
+            }
+            // Where the chain did nothing other tolerances are no use.
+            if scale == 1.0 && !pass.reports.iter().any(|r| matches!(r.outcome, Outcome::Chain(_))) {
+                return Ok((used <= 1.0).then_some((hint, pass)));
             }
             if used <= 1.0 && best.as_ref().is_none_or(|(.., b)| *b < used) {
                 best = Some((hint, pass, used));

@@ -65,7 +65,7 @@ impl FileOptions {
 pub struct FilesReport {
     /// Every array, in the order of the archive.
     pub arrays: Vec<ArrayReport>,
-    /// Bytes of the files.
+    /// Bytes of the files, that of the mesh included.
     pub input_bytes: u64,
     /// Bytes of the archive.
     pub bytes: u64,
@@ -146,20 +146,22 @@ pub fn compress_files(
             Job::new(&prefix, array, lossy, tells)
         }));
     }
+    check_patterns(options, &jobs)?;
     if let Some(mesh) = &options.mesh {
+        if jobs.iter().any(|j| j.prefix == elements::MESH) {
+            return Err(Error::invalid("expected no file of the name \"mesh\" beside a mesh, found one"));
+        }
+        input_bytes += mesh.bytes.size()?;
         let dataset = io::open(&mesh.name, mesh.bytes.clone(), &options.open).map_err(|e| e.at(&mesh.name))?;
         let of_mesh = dataset.arrays.into_iter().filter(|a| matches!(a.role, Role::Coordinate | Role::Id));
         jobs.extend(of_mesh.map(|array| Job::new(elements::MESH, array, false, false)));
     }
-    check_patterns(options, &jobs)?;
     check_block(options, &jobs)?;
     elements::locate(&mut jobs)?;
     let uses_mesh = !options.lossy.bound.is_lossless() && jobs.iter().any(Job::uses_mesh);
     if let Some(mesh) = options.mesh.as_ref().filter(|_| !uses_mesh) {
-        return Err(Error::invalid(
-            "expected a mesh of fields to be lossy that have no coordinates, found none of them",
-        )
-        .at(&mesh.name));
+        return Err(Error::invalid("expected a lossy field that fits the mesh and has no coordinates, found none")
+            .at(&mesh.name));
     }
     let (order, needs) = find_companions(options, &mut jobs)?;
     let mut users: HashMap<usize, usize> = HashMap::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{json, Value};
 
 use super::compress::Job;
-use crate::array::{Array, Region, Shape, Source};
+use crate::array::{Array, Grid, Region, Shape, Source};
 use crate::codec::Chain;
 use crate::container::{Plan, MOST_WHOLE};
 use crate::error::{ErrorKind, Result};
@@ -34,7 +34,7 @@ pub(super) fn locate(jobs: &mut [Job]) -> Result<()> {
     Ok(())
 }
 
-/// Names for every field on elements the same one of the file before, but in each so manieth file, where a series begins anew.
+/// Sets `previous` of every field on elements to the same field of the file before; every [`SERIES`]-th file has none.
 fn series(jobs: &mut [Job]) {
     let mut files: Vec<String> = jobs.iter().map(|j| j.prefix.clone()).collect();
     files.dedup();
@@ -54,11 +54,21 @@ fn series(jobs: &mut [Job]) {
 /// Whether the difference of a field to the one of the file before is so much smaller than the field that it is worth a chain.
 fn is_close(source: &dyn Source, previous: &str, jobs: &[Job]) -> Result<bool> {
     let Some(other) = jobs.iter().find(|j| j.name == previous) else { return Ok(false) };
-    let values = |s: &dyn Source| -> Result<Vec<f64>> { Ok(s.read(&Region::all(s.shape()))?.as_slice().to_f64()) };
-    let (x, y) = (values(source)?, values(other.array.source.as_ref())?);
-    let mean = x.iter().fold(0.0, |s, v| s + v) / x.len().max(1) as f64;
-    let squares = |f: &dyn Fn(f64, f64) -> f64| x.iter().zip(&y).fold(0.0, |s, (x, y)| s + f(*x, *y) * f(*x, *y));
-    Ok(squares(&|x, y| x - y) < CLOSE * squares(&|x, _| x - mean))
+    // A part at a time, counted from the first value.
+    let (mut first, mut n) = (None, 0.0);
+    let [mut sum, mut squares, mut apart] = [0.0; 3];
+    let grid = Grid::new(source.shape(), &Grid::default_block(&source.shape()))?;
+    for region in (0..grid.len()).map(|i| grid.region(i)) {
+        let (x, y) = (source.read(&region)?.as_slice().to_f64(), other.array.source.read(&region)?.as_slice().to_f64());
+        for (x, y) in x.iter().zip(&y) {
+            let from_first = x - *first.get_or_insert(*x);
+            n += 1.0;
+            sum += from_first;
+            squares += from_first * from_first;
+            apart += (x - y) * (x - y);
+        }
+    }
+    Ok(apart < CLOSE * (squares - sum * (sum / f64::max(n, 1.0))))
 }
 
 fn coordinates(jobs: &[Job], job: &Job, on: &OnElements) -> Result<OnElements> {

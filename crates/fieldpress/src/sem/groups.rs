@@ -43,8 +43,8 @@ impl Groups<'_> {
         groups.iter().for_each(|g| out.extend_from_slice(g));
         Ok(())
     }
-    /// The values of whole elements from all of `bytes`. Errors: as [`Elements::decode`].
-    pub fn decode(&self, coding: Coding, bytes: &[u8], out: &mut [f64]) -> Result<()> {
+    /// The values of whole elements from all of `bytes`, of whose groups each but the last has at least `least` values. Errors: as [`Elements::decode`].
+    pub fn decode(&self, coding: Coding, bytes: &[u8], least: usize, out: &mut [f64]) -> Result<()> {
         let mut r = ByteReader::new(bytes);
         let each = usize::try_from(r.varint()?).unwrap_or(0);
         if each == 0 {
@@ -52,6 +52,9 @@ impl Groups<'_> {
         }
         let len = self.len(each)?;
         let count = out.len().div_ceil(len);
+        if count > 1 && len < least {
+            return Err(Error::corrupt(format!("expected groups of at least {least} values, found {len}")));
+        }
         let mut lens = Vec::new();
         for _ in 1..count {
             // A length takes a byte: no more are believed than there are.
@@ -137,16 +140,20 @@ mod tests {
                 let worst = x.iter().zip(&y).fold(0.0, |m: f64, (x, y)| m.max((x - y).abs()));
                 assert!(worst < 2e-2 && worst > 1e-3, "{each}: {worst}");
                 let mut z = vec![0.0; x.len()];
-                groups.decode(coding, &bytes, &mut z).unwrap();
+                groups.decode(coding, &bytes, 0, &mut z).unwrap();
                 assert!(y.iter().zip(&z).all(|(y, z)| y.to_bits() == z.to_bits()), "{each}");
                 (0..bytes.len())
-                    .for_each(|cut| assert!(groups.decode(coding, &bytes[..cut], &mut z).is_err(), "{cut}"));
+                    .for_each(|cut| assert!(groups.decode(coding, &bytes[..cut], 0, &mut z).is_err(), "{cut}"));
                 sizes.push(bytes.len());
             }
             // What groups know of each other saves something.
             assert!(sizes[2] < sizes[1] && sizes[1] < sizes[0] && sizes[3].abs_diff(sizes[2]) < 10, "{sizes:?}");
             let mut z = vec![0.0; x.len()];
-            assert!(groups.decode(coding, &[0, 1, 2], &mut z).is_err());
+            assert!(groups.decode(coding, &[0, 1, 2], 0, &mut z).is_err());
+            let mut bytes = Vec::new();
+            groups.encode(coding, &x, 7, &mut z, &mut bytes).unwrap();
+            assert!(groups.decode(coding, &bytes, 7 * 125, &mut z).is_ok());
+            assert!(groups.decode(coding, &bytes, 7 * 125 + 1, &mut z).is_err(), "small groups");
         }
     }
 }

@@ -16,12 +16,12 @@
 //! | `x` | `r (S(a) + 0.5)` |
 //! | `o` | the magnitude of the mode in the element before |
 //!
-//! A row is the coefficients along axis 0. Where the sum of its means, from 0, is below 0.2, a decision tells first whether all are 0, in the context `4 L(sum, 1, -6, 8)` plus
+//! A row is the coefficients along axis 0 that the element has; where it has none, nothing is coded. Where the sum of its means, from 0, is below 0.2, a decision tells first whether all are 0, in the context `4 L(sum, 1, -6, 8)` plus
 //! how many of these have a code other than 0: the same row of the element before, and the rows one lower along axis 1 and 2. What a row lacks is none.
 //! `L` is [`level`].
 //!
 //! How a decision and a coefficient become bits is the matter of [`coding`](super::coding). After an element `m = m + (a - m) w`,
-//! with `w = max(0.06, 1 / (c + 1.5))`, `c` being the elements of the kind before.
+//! with `w = max(0.06, 1 / (c + 1.5))`, `c` being the elements of the kind before, and 0 in place of what is below `1e-30` then.
 
 use super::coding::{Coder, Known};
 use crate::entropy::level;
@@ -33,6 +33,8 @@ const MOST: u32 = 4095;
 const SLOWEST: f32 = 0.06;
 const FIRST_MEAN: f32 = 24.0;
 const FADE: f32 = 0.7;
+/// Means below are 0: numbers that are too small are slow.
+const LEAST: f32 = 1e-30;
 /// Modes of lower degree that are looked at, along each axis.
 const BACK: usize = 2;
 /// Rows whose means add up to less are often all 0.
@@ -143,7 +145,8 @@ impl<C: Coder> Modes<C> {
         let weight = SLOWEST.max(1.0 / (known.elements as f32 + 1.5));
         known.elements = known.elements.saturating_add(1);
         for (m, a) in known.means.iter_mut().zip(&self.now) {
-            *m += (a - *m) * weight;
+            let next = *m + (a - *m) * weight;
+            *m = if next < LEAST { 0.0 } else { next };
         }
         self.kinds[kind] = Some(known);
     }

@@ -6,7 +6,7 @@
 //! indices along x, then y, then z first; else it is new. `e` is 0.1 times the shortest distance above 0 between two corners at the ends of an edge, or 2^-52 times the largest
 //! magnitude of a coordinate of a corner if that is more, 1 if both are 0. A mesh is
 //! periodic along a coordinate where each vertex within `e` of the greatest value has one within `e` of the least that is as near in
-//! the other coordinates, and each of these is met once, and no element has two such corners: then the former are the latter.
+//! the other coordinates, and these are as many, and no element has two such corners: then the former are the latter.
 //!
 //! Points at corners are one where the corners are; inside an edge, where its two vertices are the same, counted from that of the lesser number;
 //! inside a face, where its four vertices are, counted from the one of the least number, first towards the neighbour of the lesser number. An element
@@ -233,7 +233,7 @@ impl Topology {
             }
         };
         // Fresh numbers for the corners of elements that meet themselves, above all others.
-        let mut fresh = vertices.ids.iter().max().map_or(0, |m| m.saturating_add(1));
+        let mut fresh = u32::try_from(vertices.places.len()).unwrap_or(u32::MAX);
         let inner = n - 2;
         for own in elements.iter().filter_map(|e| vertices.ids.get(e * corners..(e + 1) * corners)) {
             let mut ids = own.to_vec();

@@ -9,7 +9,7 @@
 //! coefficients that are Gaussian and independent, given the faces.
 //!
 //! Variances are `0.22^t` at first, by multiplication, where `t` is the sum of the indices. After each element, with its coefficients `c` as decoded, a step `s` and
-//! `u = c c + 0.025 s s`, they are `u` after the first element, then `v = 0.9 v + 0.1 u`.
+//! `u = c c + 0.025 s s`, they are `u` after the first element, then `v = 0.9 v + (1 - 0.9) u`, the difference rounded too.
 
 use super::{Basis, Tensor};
 
