@@ -91,7 +91,8 @@ impl Grid {
         };
         Ok(Grid { sampling, band, rings })
     }
-    /// `2L + 1` rings from pole to pole with as many points each, exact for products of two functions with degrees below `L`.
+    /// `2L + 1` rings from pole to pole with as many points each, exact for products of two functions with degrees below `L`. Analysis takes its weights as
+    /// they are, as with Driscoll's and Healy's.
     pub(super) fn circle(band: usize, points: usize) -> Result<Grid> {
         if band == 0 || band > MOST {
             return Err(Error::limit(format!("expected a band-limit of at most {MOST}, found {band}")));
