@@ -5,19 +5,35 @@
 
 use rustfft::num_complex::Complex;
 
+use crate::bits::{widest, Work};
+
 type C = Complex<f64>;
 
+/// Real and imaginary parts of one place in `W` sequences that are transformed together.
+pub(super) type Place<const W: usize> = [[f64; W]; 2];
+
 /// Largest prime factor that is not taken through a longer transform.
-const LARGEST: usize = 13;
+const LARGEST: usize = 127;
 
 /// `X_k = sum_j x_j e^(sign 2 pi i j k / n)`, not normalised.
 #[derive(Clone, Debug)]
 pub struct Fft {
     n: usize,
-    factors: Vec<usize>,
+    /// The last first.
+    stages: Vec<Stage>,
+    /// Where in the sequence each group of the first stage begins.
+    firsts: Vec<usize>,
     /// `e^(-2 pi i k / n)`.
-    roots: Vec<C>,
+    roots: Vec<[f64; 2]>,
     chirp: Option<Box<Chirp>>,
+}
+
+/// Butterflies of `radix` values, `part` apart; angles go up in steps of `stride`.
+#[derive(Clone, Copy, Debug)]
+struct Stage {
+    radix: usize,
+    part: usize,
+    stride: usize,
 }
 
 /// A transform as a convolution of a length that has small factors.
@@ -25,14 +41,14 @@ pub struct Fft {
 struct Chirp {
     inner: Fft,
     /// `e^(-pi i k^2 / n)`.
-    turns: Vec<C>,
-    /// The transform of their conjugates, over the inner length.
-    filter: Vec<C>,
+    turns: Vec<[f64; 2]>,
+    /// The transform of their conjugates, over the inner length, divided by it.
+    filter: Vec<[f64; 2]>,
 }
 
-fn root(k: usize, n: usize) -> C {
+fn root(k: usize, n: usize) -> [f64; 2] {
     let angle = -2.0 * std::f64::consts::PI * k as f64 / n as f64;
-    C::new(libm::cos(angle), libm::sin(angle))
+    [libm::cos(angle), libm::sin(angle)]
 }
 
 fn factors(mut n: usize) -> Vec<usize> {
@@ -54,13 +70,71 @@ fn factors(mut n: usize) -> Vec<usize> {
     found
 }
 
+/// `a b`, or `a` times the conjugate of `b` for the sign +1.
+#[inline(always)]
+fn turned<const W: usize>([re, im]: &Place<W>, root: [f64; 2], sign: f64) -> Place<W> {
+    let (c, s) = (root[0], -sign * root[1]);
+    [std::array::from_fn(|l| c * re[l] - s * im[l]), std::array::from_fn(|l| c * im[l] + s * re[l])]
+}
+
+#[inline(always)]
+fn plus<const W: usize>(a: &Place<W>, b: &Place<W>) -> Place<W> {
+    [std::array::from_fn(|l| a[0][l] + b[0][l]), std::array::from_fn(|l| a[1][l] + b[1][l])]
+}
+
+#[inline(always)]
+fn minus<const W: usize>(a: &Place<W>, b: &Place<W>) -> Place<W> {
+    [std::array::from_fn(|l| a[0][l] - b[0][l]), std::array::from_fn(|l| a[1][l] - b[1][l])]
+}
+
+/// Times `sign i`.
+#[inline(always)]
+fn quarter<const W: usize>([re, im]: &Place<W>, sign: f64) -> Place<W> {
+    [im.map(|v| -sign * v), re.map(|v| sign * v)]
+}
+
+#[inline(always)]
+fn add<const W: usize>(sum: &mut [f64; W], factor: f64, v: &[f64; W]) {
+    for l in 0..W {
+        sum[l] = factor.mul_add(v[l], sum[l]);
+    }
+}
+
+struct Whole<'a, const W: usize> {
+    fft: &'a Fft,
+    sign: f64,
+    x: &'a [Place<W>],
+    out: &'a mut [Place<W>],
+}
+
+impl<const W: usize> Work for Whole<'_, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.fft.run(self.sign, self.x, self.out);
+    }
+}
+
 impl Fft {
     /// For `n` values; of none there is nothing to do.
     pub fn new(n: usize) -> Fft {
         let factors = factors(n);
         let chirp = factors.iter().any(|f| *f > LARGEST).then(|| Box::new(Chirp::new(n)));
-        let roots = if chirp.is_some() { Vec::new() } else { (0..n).map(|k| root(k, n)).collect() };
-        Fft { n, factors, roots, chirp }
+        let (mut stages, mut firsts, mut roots) = (Vec::new(), vec![0], Vec::new());
+        if chirp.is_none() {
+            roots = (0..n).map(|k| root(k, n)).collect();
+            let (mut part, mut stride) = (n, 1);
+            for (i, &radix) in factors.iter().enumerate() {
+                part /= radix;
+                stages.push(Stage { radix, part, stride });
+                if i + 1 < factors.len() {
+                    firsts = firsts.iter().flat_map(|f| (0..radix).map(move |r| f + r * stride)).collect();
+                }
+                stride *= radix;
+            }
+            stages.reverse();
+        }
+        Fft { n, stages, firsts, roots, chirp }
     }
     /// How many values.
     pub fn len(&self) -> usize {
@@ -72,64 +146,140 @@ impl Fft {
     }
     /// With the sign -1. `x` has as many values as the transform; others stay as they are.
     pub fn forward(&self, x: &mut [C]) {
-        if x.len() != self.n || self.n < 2 {
-            return;
-        }
-        if let Some(chirp) = &self.chirp {
-            return chirp.forward(x);
-        }
-        let mut out = vec![C::default(); self.n];
-        self.step(x, 1, &self.factors, &mut out);
-        x.copy_from_slice(&out);
+        self.alone(x, -1.0);
     }
     /// With the sign +1.
     pub fn backward(&self, x: &mut [C]) {
-        x.iter_mut().for_each(|v| *v = v.conj());
-        self.forward(x);
-        x.iter_mut().for_each(|v| *v = v.conj());
+        self.alone(x, 1.0);
     }
-    /// The transform of every `stride`-th value of `x`.
-    fn step(&self, x: &[C], stride: usize, factors: &[usize], out: &mut [C]) {
-        let Some((&p, rest)) = factors.split_first() else {
-            if let (Some(o), Some(v)) = (out.first_mut(), x.first()) {
-                *o = *v;
-            }
+    fn alone(&self, x: &mut [C], sign: f64) {
+        if x.len() != self.n {
+            return;
+        }
+        let places: Vec<Place<1>> = x.iter().map(|v| [[v.re], [v.im]]).collect();
+        let mut out = places.clone();
+        widest(Whole { fft: self, sign, x: &places, out: &mut out });
+        x.iter_mut().zip(&out).for_each(|(x, [[re], [im]])| *x = C::new(*re, *im));
+    }
+    /// `W` sequences together. Both are as long as the transform; otherwise nothing is done.
+    #[inline(always)]
+    pub(super) fn run<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
+        if x.len() != self.n || out.len() != self.n {
+            return;
+        }
+        match &self.chirp {
+            Some(chirp) => chirp.run(sign, x, out),
+            None => self.small(sign, x, out),
+        }
+    }
+    #[inline(always)]
+    fn small<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
+        let Some((first, rest)) = self.stages.split_first() else {
+            out.copy_from_slice(x);
             return;
         };
-        let part = out.len() / p;
-        for (r, out) in out.chunks_exact_mut(part).enumerate() {
-            self.step(x.get(r * stride..).unwrap_or_default(), stride * p, rest, out);
+        let (radix, apart) = (first.radix, first.stride);
+        for (f, out) in self.firsts.iter().zip(out.chunks_exact_mut(radix)) {
+            for (r, o) in out.iter_mut().enumerate() {
+                *o = x[f + r * apart];
+            }
+            self.butterfly(sign, radix, 1, 0, 0, out);
         }
-        // Butterflies of p values, each turned first.
-        let mut held = [C::default(); LARGEST];
-        for k in 0..part {
-            for (r, h) in held.iter_mut().enumerate().take(p) {
-                *h = out[r * part + k] * self.roots[r * k * stride];
-            }
-            match p {
-                2 => {
-                    out[k] = held[0] + held[1];
-                    out[part + k] = held[0] - held[1];
-                }
-                4 => {
-                    let (a, b) = (held[0] + held[2], held[0] - held[2]);
-                    let (c, d) = (held[1] + held[3], held[1] - held[3]);
-                    let d = C::new(d.im, -d.re);
-                    out[k] = a + c;
-                    out[part + k] = b + d;
-                    out[2 * part + k] = a - c;
-                    out[3 * part + k] = b - d;
-                }
-                _ => {
-                    for q in 0..p {
-                        let mut sum = held[0];
-                        for (r, h) in held.iter().enumerate().take(p).skip(1) {
-                            sum += h * self.roots[r * q % p * (self.n / p)];
-                        }
-                        out[q * part + k] = sum;
-                    }
+        for Stage { radix, part, stride } in rest {
+            for out in out.chunks_exact_mut(radix * part) {
+                for k in 0..*part {
+                    self.butterfly(sign, *radix, *part, k, *stride, out);
                 }
             }
+        }
+    }
+    /// Of the values at `k`, `k + part` ..., turned first.
+    #[inline(always)]
+    fn butterfly<const W: usize>(&self, sign: f64, p: usize, part: usize, k: usize, stride: usize, x: &mut [Place<W>]) {
+        let at = |r: usize| match r * k {
+            0 => x[k + r * part],
+            rk => turned(&x[k + r * part], self.roots[rk * stride], sign),
+        };
+        match p {
+            2 => {
+                let (a, b) = (at(0), at(1));
+                (x[k], x[k + part]) = (plus(&a, &b), minus(&a, &b));
+            }
+            4 => {
+                let [x0, x1, x2, x3] = [at(0), at(1), at(2), at(3)];
+                let (a, b) = (plus(&x0, &x2), minus(&x0, &x2));
+                let (c, d) = (plus(&x1, &x3), quarter(&minus(&x1, &x3), sign));
+                x[k] = plus(&a, &c);
+                x[k + part] = plus(&b, &d);
+                x[k + 2 * part] = minus(&a, &c);
+                x[k + 3 * part] = minus(&b, &d);
+            }
+            3 => self.odd::<W, 3>(sign, 3, part, k, stride, x),
+            5 => self.odd::<W, 5>(sign, 5, part, k, stride, x),
+            7 => self.odd::<W, 7>(sign, 7, part, k, stride, x),
+            ..=31 => self.odd::<W, 31>(sign, p, part, k, stride, x),
+            _ => self.odd::<W, LARGEST>(sign, p, part, k, stride, x),
+        }
+    }
+    /// The sums `x_r + x_(p-r)` go with cosines, the differences with sines.
+    #[inline(always)]
+    fn odd<const W: usize, const MOST: usize>(
+        &self,
+        sign: f64,
+        p: usize,
+        part: usize,
+        k: usize,
+        stride: usize,
+        x: &mut [Place<W>],
+    ) {
+        let half = (p - 1) / 2;
+        let step = self.n / p;
+        let mut held = [[[0.0; W]; 2]; MOST];
+        held[0] = x[k];
+        for r in 1..=half {
+            let a = turned(&x[k + r * part], self.roots[r * k * stride], sign);
+            let b = turned(&x[k + (p - r) * part], self.roots[(p - r) * k * stride], sign);
+            held[r] = plus(&a, &b);
+            held[p - r] = minus(&a, &b);
+        }
+        x[k] = held[1..=half].iter().fold(held[0], |s, h| plus(&s, h));
+        let next = |at: usize, q: usize| if at + q >= p { at + q - p } else { at + q };
+        let put = |x: &mut [Place<W>], q: usize, [even, odd]: [Place<W>; 2]| {
+            let odd = quarter(&odd, sign);
+            (x[k + q * part], x[k + (p - q) * part]) = (plus(&even, &odd), minus(&even, &odd));
+        };
+        let mut q = 1;
+        // Two at a time: eight sums that do not wait for each other.
+        while q < half {
+            let mut first = [held[0], [[0.0; W]; 2]];
+            let mut second = first;
+            let (mut i, mut j) = (0, 0);
+            for r in 1..=half {
+                (i, j) = (next(i, q), next(j, q + 1));
+                let ([c, s], [c2, s2]) = (self.roots[i * step], self.roots[j * step]);
+                for part in 0..2 {
+                    add(&mut first[0][part], c, &held[r][part]);
+                    add(&mut first[1][part], -s, &held[p - r][part]);
+                    add(&mut second[0][part], c2, &held[r][part]);
+                    add(&mut second[1][part], -s2, &held[p - r][part]);
+                }
+            }
+            put(x, q, first);
+            put(x, q + 1, second);
+            q += 2;
+        }
+        if q == half {
+            let mut all = [held[0], [[0.0; W]; 2]];
+            let mut i = 0;
+            for r in 1..=half {
+                i = next(i, q);
+                let [c, s] = self.roots[i * step];
+                for part in 0..2 {
+                    add(&mut all[0][part], c, &held[r][part]);
+                    add(&mut all[1][part], -s, &held[p - r][part]);
+                }
+            }
+            put(x, q, all);
         }
     }
 }
@@ -138,23 +288,33 @@ impl Chirp {
     fn new(n: usize) -> Chirp {
         let inner = Fft::new((2 * n - 1).next_power_of_two());
         // The angle of k^2 modulo 2n: no digits are lost.
-        let turns: Vec<C> = (0..n).map(|k| root(k * k % (2 * n), 2 * n)).collect();
+        let turns: Vec<[f64; 2]> = (0..n).map(|k| root(k * k % (2 * n), 2 * n)).collect();
         let mut filter = vec![C::default(); inner.len()];
-        for (k, t) in turns.iter().enumerate() {
-            filter[k] = t.conj();
-            filter[(inner.len() - k) % inner.len()] = t.conj();
+        for (k, [c, s]) in turns.iter().enumerate() {
+            filter[k] = C::new(*c, -s);
+            filter[(inner.len() - k) % inner.len()] = C::new(*c, -s);
         }
         inner.forward(&mut filter);
-        Chirp { inner, turns, filter }
+        let scale = 1.0 / inner.len() as f64;
+        Chirp { inner, turns, filter: filter.iter().map(|v| [v.re * scale, v.im * scale]).collect() }
     }
-    fn forward(&self, x: &mut [C]) {
-        let mut long = vec![C::default(); self.inner.len()];
-        long.iter_mut().zip(x.iter().zip(&self.turns)).for_each(|(l, (x, t))| *l = x * t);
-        self.inner.forward(&mut long);
-        long.iter_mut().zip(&self.filter).for_each(|(l, f)| *l *= f);
-        self.inner.backward(&mut long);
-        let scale = 1.0 / self.inner.len() as f64;
-        x.iter_mut().zip(long.iter().zip(&self.turns)).for_each(|(x, (l, t))| *x = l * t * scale);
+    #[inline(always)]
+    fn run<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
+        let mut long = vec![[[0.0; W]; 2]; self.inner.n];
+        let mut other = long.clone();
+        // The sign +1 by conjugates: of the input, and of the output.
+        let conjugate = |[re, im]: Place<W>| [re, im.map(|v| -sign * v)];
+        for (l, (x, t)) in long.iter_mut().zip(x.iter().zip(&self.turns)) {
+            *l = turned(&conjugate(*x), *t, -1.0);
+        }
+        self.inner.small(-1.0, &long, &mut other);
+        for (o, f) in other.iter_mut().zip(&self.filter) {
+            *o = turned(o, *f, -1.0);
+        }
+        self.inner.small(1.0, &other, &mut long);
+        for (o, (l, t)) in out.iter_mut().zip(long.iter().zip(&self.turns)) {
+            *o = conjugate(turned(l, *t, -1.0));
+        }
     }
 }
 
@@ -164,13 +324,16 @@ mod tests {
 
     #[test]
     fn transforms_of_all_lengths_are_those_of_the_definition() {
-        for n in (1..=64).chain([97, 127, 210, 257, 511]) {
+        for n in (1..=64).chain([97, 127, 131, 210, 257, 262, 511]) {
             let x: Vec<C> = (0..n).map(|k| C::new(((k * 37) % 17) as f64 - 8.0, ((k * 11) % 7) as f64)).collect();
             let fft = Fft::new(n);
             let mut y = x.clone();
             fft.forward(&mut y);
             for (k, found) in y.iter().enumerate() {
-                let sum = (0..n).fold(C::default(), |s, j| s + x[j] * root(j * k % n, n));
+                let sum = (0..n).fold(C::default(), |s, j| {
+                    let [re, im] = root(j * k % n, n);
+                    s + x[j] * C::new(re, im)
+                });
                 assert!((sum - found).norm() < 1e-11 * n as f64, "{n} {k}: {sum} {found}");
             }
             fft.backward(&mut y);
@@ -178,5 +341,20 @@ mod tests {
         }
         assert_eq!(factors(360), [4, 2, 3, 3, 5]);
         assert_eq!(factors(127), [127]);
+    }
+
+    #[test]
+    fn sequences_together_are_the_same_as_alone() {
+        for n in [12, 73, 262] {
+            let fft = Fft::new(n);
+            let x: Vec<Place<8>> = (0..n).map(|k| [0, 1].map(|p| std::array::from_fn(|l| ((k * 5 + l * 3 + p) % 11) as f64))).collect();
+            let mut out = x.clone();
+            widest(Whole { fft: &fft, sign: 1.0, x: &x, out: &mut out });
+            for l in 0..8 {
+                let mut alone: Vec<C> = x.iter().map(|v| C::new(v[0][l], v[1][l])).collect();
+                fft.backward(&mut alone);
+                assert!(alone.iter().zip(&out).all(|(a, o)| (a.re, a.im) == (o[0][l], o[1][l])), "{n}");
+            }
+        }
     }
 }

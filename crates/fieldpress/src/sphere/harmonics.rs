@@ -57,6 +57,12 @@ impl Harmonics {
         };
         (0..self.band).map(power).collect()
     }
+    /// Adds those of another, degree by degree as far as both go.
+    pub fn add(&mut self, other: &Harmonics) {
+        for m in 0..self.band {
+            self.order_mut(m).iter_mut().zip(other.order(m)).for_each(|(a, b)| *a += b);
+        }
+    }
     fn first(&self, m: usize) -> usize {
         m.min(self.band) * (2 * self.band + 1 - m.min(self.band)) / 2
     }

@@ -5,9 +5,12 @@
 //! reduced rotation matrices of Varshalovich, `d^1_10 = -sin(theta) / sqrt(2)`.
 
 mod fft;
+mod finer;
 mod grid;
 mod harmonics;
+mod legendre;
 mod recursion;
+mod rings;
 mod transform;
 
 pub use fft::Fft;
