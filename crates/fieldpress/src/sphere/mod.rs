@@ -11,6 +11,7 @@ mod harmonics;
 mod legendre;
 mod recursion;
 mod rings;
+pub mod scattering;
 mod transform;
 
 pub use fft::Fft;

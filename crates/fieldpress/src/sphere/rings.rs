@@ -6,7 +6,7 @@ use rustfft::num_complex::Complex;
 
 use super::fft::Place;
 use super::legendre::Sums;
-use super::recursion::{Lanes, Places, LANES};
+use super::recursion::{Places, LANES};
 use super::{Fft, Grid, Ring};
 use crate::bits::{widest, Work};
 
@@ -259,6 +259,19 @@ impl Rings {
             }
         }
     }
+    /// The same where all rings have as many points, as they are transformed: for a spin of 0 the north in the real parts of one line and the south in the imaginary ones, otherwise a
+    /// line each.
+    #[inline(always)]
+    pub(super) fn lines(&self, spin: usize, band: usize, phases: impl Fn(usize) -> [Sums; 2]) -> Vec<Vec<Place<LANES>>> {
+        let Some(fft) = self.ffts.values().next() else { return Vec::new() };
+        ToRings { fft, at: 0, turns: &vec![[1.0, 0.0]; band], spin, phases }.run()
+    }
+    /// The transpose of [`Rings::lines`]: `sum of X e^(-i m phi)` for each order, as sums for both signs of the spin.
+    #[inline(always)]
+    pub(super) fn orders(&self, spin: usize, band: usize, lines: Vec<Vec<Place<LANES>>>) -> Vec<[Sums; 2]> {
+        let Some(fft) = self.ffts.values().next() else { return Vec::new() };
+        FromRings { fft, turns: &vec![[1.0, 0.0]; band], spin, lines }.run()
+    }
     /// What the rings of group `g` give to the sums over colatitudes: `value` of a point of a map, and the ring it is on, times its weight. For both signs of the
     /// spin the sums of each order.
     pub(super) fn adjoint(&self, g: usize, spin: usize, band: usize, value: impl Fn(&Ring, usize) -> C) -> Vec<[Sums; 2]> {
@@ -319,9 +332,4 @@ fn turns(phi: f64, band: usize) -> Vec<[f64; 2]> {
             [a * c - b * d, a * d + b * c]
         })
         .collect()
-}
-
-/// A value for each colatitude of a group; the last for those that are not there.
-pub(super) fn lanes(values: &[f64]) -> Lanes {
-    std::array::from_fn(|l| values.get(l).or(values.last()).copied().unwrap_or_default())
 }
