@@ -100,6 +100,22 @@ fn add<const W: usize>(sum: &mut [f64; W], factor: f64, v: &[f64; W]) {
     }
 }
 
+/// `at + q` around `p`.
+#[inline(always)]
+fn next(at: usize, q: usize, p: usize) -> usize {
+    if at + q >= p {
+        at + q - p
+    } else {
+        at + q
+    }
+}
+
+#[inline(always)]
+fn put<const W: usize>(x: &mut [Place<W>], [even, odd]: [Place<W>; 2], [a, b]: [usize; 2], sign: f64) {
+    let odd = quarter(&odd, sign);
+    (x[a], x[b]) = (plus(&even, &odd), minus(&even, &odd));
+}
+
 struct Whole<'a, const W: usize> {
     fft: &'a Fft,
     sign: f64,
@@ -193,20 +209,28 @@ impl Fft {
             }
         }
     }
+    /// The value at `k + r part`, turned.
+    #[inline(always)]
+    fn turn<const W: usize>(&self, x: &[Place<W>], r: usize, part: usize, k: usize, stride: usize, sign: f64) -> Place<W> {
+        if k == 0 {
+            x[r * part]
+        } else {
+            turned(&x[k + r * part], self.roots[r * k * stride], sign)
+        }
+    }
     /// Of the values at `k`, `k + part` ..., turned first.
     #[inline(always)]
     fn butterfly<const W: usize>(&self, sign: f64, p: usize, part: usize, k: usize, stride: usize, x: &mut [Place<W>]) {
-        let at = |r: usize| match r * k {
-            0 => x[k + r * part],
-            rk => turned(&x[k + r * part], self.roots[rk * stride], sign),
-        };
         match p {
             2 => {
-                let (a, b) = (at(0), at(1));
+                let (a, b) = (x[k], self.turn(x, 1, part, k, stride, sign));
                 (x[k], x[k + part]) = (plus(&a, &b), minus(&a, &b));
             }
             4 => {
-                let [x0, x1, x2, x3] = [at(0), at(1), at(2), at(3)];
+                let x0 = x[k];
+                let x1 = self.turn(x, 1, part, k, stride, sign);
+                let x2 = self.turn(x, 2, part, k, stride, sign);
+                let x3 = self.turn(x, 3, part, k, stride, sign);
                 let (a, b) = (plus(&x0, &x2), minus(&x0, &x2));
                 let (c, d) = (plus(&x1, &x3), quarter(&minus(&x1, &x3), sign));
                 x[k] = plus(&a, &c);
@@ -237,49 +261,52 @@ impl Fft {
         let mut held = [[[0.0; W]; 2]; MOST];
         held[0] = x[k];
         for r in 1..=half {
-            let a = turned(&x[k + r * part], self.roots[r * k * stride], sign);
-            let b = turned(&x[k + (p - r) * part], self.roots[(p - r) * k * stride], sign);
+            let a = self.turn(x, r, part, k, stride, sign);
+            let b = self.turn(x, p - r, part, k, stride, sign);
             held[r] = plus(&a, &b);
             held[p - r] = minus(&a, &b);
         }
-        x[k] = held[1..=half].iter().fold(held[0], |s, h| plus(&s, h));
-        let next = |at: usize, q: usize| if at + q >= p { at + q - p } else { at + q };
-        let put = |x: &mut [Place<W>], q: usize, [even, odd]: [Place<W>; 2]| {
-            let odd = quarter(&odd, sign);
-            (x[k + q * part], x[k + (p - q) * part]) = (plus(&even, &odd), minus(&even, &odd));
-        };
+        let mut sum = held[0];
+        for h in &held[1..=half] {
+            sum = plus(&sum, h);
+        }
+        x[k] = sum;
         let mut q = 1;
         // Two at a time: eight sums that do not wait for each other.
         while q < half {
-            let mut first = [held[0], [[0.0; W]; 2]];
-            let mut second = first;
+            let [mut a, mut b] = held[0];
+            let ([mut c, mut d], [mut e, mut f], [mut g, mut h]) = (held[0], [[0.0; W]; 2], [[0.0; W]; 2]);
             let (mut i, mut j) = (0, 0);
             for r in 1..=half {
-                (i, j) = (next(i, q), next(j, q + 1));
-                let ([c, s], [c2, s2]) = (self.roots[i * step], self.roots[j * step]);
-                for part in 0..2 {
-                    add(&mut first[0][part], c, &held[r][part]);
-                    add(&mut first[1][part], -s, &held[p - r][part]);
-                    add(&mut second[0][part], c2, &held[r][part]);
-                    add(&mut second[1][part], -s2, &held[p - r][part]);
-                }
+                (i, j) = (next(i, q, p), next(j, q + 1, p));
+                let ([cos, sin], [cos2, sin2]) = (self.roots[i * step], self.roots[j * step]);
+                let ([x, y], [u, v]) = (&held[r], &held[p - r]);
+                add(&mut a, cos, x);
+                add(&mut b, cos, y);
+                add(&mut c, cos2, x);
+                add(&mut d, cos2, y);
+                add(&mut e, -sin, u);
+                add(&mut f, -sin, v);
+                add(&mut g, -sin2, u);
+                add(&mut h, -sin2, v);
             }
-            put(x, q, first);
-            put(x, q + 1, second);
+            put(x, [[a, b], [e, f]], [k + q * part, k + (p - q) * part], sign);
+            put(x, [[c, d], [g, h]], [k + (q + 1) * part, k + (p - q - 1) * part], sign);
             q += 2;
         }
         if q == half {
-            let mut all = [held[0], [[0.0; W]; 2]];
+            let ([mut a, mut b], [mut e, mut f]) = (held[0], [[0.0; W]; 2]);
             let mut i = 0;
             for r in 1..=half {
-                i = next(i, q);
-                let [c, s] = self.roots[i * step];
-                for part in 0..2 {
-                    add(&mut all[0][part], c, &held[r][part]);
-                    add(&mut all[1][part], -s, &held[p - r][part]);
-                }
+                i = next(i, q, p);
+                let [cos, sin] = self.roots[i * step];
+                let ([x, y], [u, v]) = (&held[r], &held[p - r]);
+                add(&mut a, cos, x);
+                add(&mut b, cos, y);
+                add(&mut e, -sin, u);
+                add(&mut f, -sin, v);
             }
-            put(x, q, all);
+            put(x, [[a, b], [e, f]], [k + q * part, k + (p - q) * part], sign);
         }
     }
 }

@@ -86,12 +86,15 @@ impl<const W: usize, F: Fn(usize) -> [Sums; 2]> Work for ToRings<'_, W, F> {
                     (x, y) = (times(&x, *turn), times(&y, *turn));
                 }
                 // Both are real: the other orders are conjugates.
-                let there = |l: usize, sign: f64| [x[0][l] - sign * y[1][l], sign * x[1][l] + y[0][l]];
                 if m == 0 {
                     add(&mut lines[0][0], &[x[0], y[0]]);
-                } else {
-                    add(&mut lines[0][a], &[std::array::from_fn(|l| there(l, 1.0)[0]), std::array::from_fn(|l| there(l, 1.0)[1])]);
-                    add(&mut lines[0][b], &[std::array::from_fn(|l| there(l, -1.0)[0]), std::array::from_fn(|l| there(l, -1.0)[1])]);
+                    continue;
+                }
+                for l in 0..W {
+                    lines[0][a][0][l] += x[0][l] - y[1][l];
+                    lines[0][a][1][l] += x[1][l] + y[0][l];
+                    lines[0][b][0][l] += x[0][l] + y[1][l];
+                    lines[0][b][1][l] += y[0][l] - x[1][l];
                 }
                 continue;
             }
@@ -140,36 +143,41 @@ impl<const W: usize> Work for FromRings<'_, W> {
             self.fft.run(-1.0, line, &mut out);
             std::mem::swap(line, &mut out);
         }
-        let both = |x: &Place<W>, y: &Place<W>| {
-            let mut sum = *x;
-            add(&mut sum, y);
-            let mut difference = *x;
-            add(&mut difference, &scaled(y, [-1.0, -1.0]));
-            [sum, difference]
-        };
-        let order = |(m, turn): (usize, &[f64; 2])| {
+        let mut all = Vec::with_capacity(self.turns.len());
+        for (m, turn) in self.turns.iter().enumerate() {
             let [a, b] = around(m, n);
             let back = [turn[0], -turn[1]];
             if self.spin == 0 {
                 let (u, v) = (&self.lines[0][a], &self.lines[0][b]);
-                let mut x = [std::array::from_fn(|l| 0.5 * (u[0][l] + v[0][l])), std::array::from_fn(|l| 0.5 * (u[1][l] - v[1][l]))];
-                let mut y = [std::array::from_fn(|l| 0.5 * (u[1][l] + v[1][l])), std::array::from_fn(|l| 0.5 * (v[0][l] - u[0][l]))];
+                let (mut x, mut y) = ([[0.0; W]; 2], [[0.0; W]; 2]);
+                for l in 0..W {
+                    (x[0][l], x[1][l]) = (0.5 * (u[0][l] + v[0][l]), 0.5 * (u[1][l] - v[1][l]));
+                    (y[0][l], y[1][l]) = (0.5 * (u[1][l] + v[1][l]), 0.5 * (v[0][l] - u[0][l]));
+                }
                 if *turn != [1.0, 0.0] {
                     (x, y) = (times(&x, back), times(&y, back));
                 }
-                return [both(&x, &y), [[[0.0; W]; 2]; 2]];
+                all.push([both(&x, &y), [[[0.0; W]; 2]; 2]]);
+                continue;
             }
             let (sigma, sign) = signs(m, self.spin);
-            let [north, south] = [0, 1].map(|i| times(&self.lines[i][a], back));
             let other = if m > 0 { sign } else { 0.0 };
-            let [north_back, south_back] = [0, 1].map(|i| scaled(&times(&self.lines[i][b], *turn), [other, -other]));
-            let south = scaled(&south, [sigma, sigma]);
-            let plus = both(&north, &scaled(&south_back, [sigma, sigma]));
-            let [sum, difference] = both(&north_back, &south);
-            [plus, [sum, difference]]
-        };
-        self.turns.iter().enumerate().map(order).collect()
+            let (north, south) = (times(&self.lines[0][a], back), times(&self.lines[1][a], back));
+            let north_back = scaled(&times(&self.lines[0][b], *turn), [other, -other]);
+            let south_back = scaled(&times(&self.lines[1][b], *turn), [other * sigma, -other * sigma]);
+            all.push([both(&north, &south_back), both(&north_back, &scaled(&south, [sigma, sigma]))]);
+        }
+        all
     }
+}
+
+/// Sum and difference.
+#[inline(always)]
+fn both<const W: usize>(x: &Place<W>, y: &Place<W>) -> [Place<W>; 2] {
+    let (mut sum, mut difference) = (*x, *x);
+    add(&mut sum, y);
+    add(&mut difference, &scaled(y, [-1.0, -1.0]));
+    [sum, difference]
 }
 
 impl Rings {

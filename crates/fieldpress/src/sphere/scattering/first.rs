@@ -31,10 +31,10 @@ pub(super) struct Layer {
 #[inline(always)]
 fn direction(fields: &[Vec<Line>], spins: &[usize], turns: &[f64], p: usize) -> [Lanes; 2] {
     let mut out = [[0.0; LANES]; 2];
-    let mut turns = turns.iter();
+    let mut x = 0;
     for (lines, spin) in fields.iter().zip(spins) {
-        let mut next = || turns.next().copied().unwrap_or_default();
-        let (a, b) = if *spin == 0 { (next(), 0.0) } else { (next(), next()) };
+        let (a, b) = if *spin == 0 { (turns[x], 0.0) } else { (turns[x], turns[x + 1]) };
+        x += if *spin == 0 { 1 } else { 2 };
         for half in 0..2 {
             if *spin == 0 {
                 let v = &lines[0][p][half];
@@ -79,9 +79,11 @@ impl<F: Fn(usize, usize) -> [Sums; 2]> Work for Forward<'_, F> {
     #[inline(always)]
     fn run(self) -> Forwarded {
         let Forward { plan, scale, g, band, phases } = self;
-        let fields: Vec<Vec<Line>> = (0..plan.spins.len())
-            .map(|i| scale.rings.lines(plan.spins[i], scale.band, |m| phases(i, m)))
-            .collect();
+        // Loops and not closures: those are not always compiled for wide vectors.
+        let mut fields: Vec<Vec<Line>> = Vec::new();
+        for (i, spin) in plan.spins.iter().enumerate() {
+            fields.push(scale.rings.lines(*spin, scale.band, |m| phases(i, m)));
+        }
         let points = 2 * scale.band - 1;
         let weights = &scale.weights[g];
         let mut out = Forwarded { orders: Vec::new(), s1: Vec::new(), p00: Vec::new(), fields: Vec::new() };
@@ -136,22 +138,24 @@ impl<F: Fn(usize, usize) -> Sums> Work for Backward<'_, F> {
         let mut slopes: Vec<Vec<Line>> =
             fields.iter().map(|lines| vec![vec![[[0.0; LANES]; 2]; points]; lines.len()]).collect();
         for (d, turns) in plan.turns.iter().enumerate() {
-            let moduli = (band > 0).then(|| scale.rings.lines(0, band, |m| [phases(d, m), ZERO]));
+            let moduli = if band > 0 { scale.rings.lines(0, band, |m| [phases(d, m), ZERO]) } else { Vec::new() };
+            let moduli = moduli.first();
             for p in 0..points {
                 let field = direction(fields, &plan.spins, turns, p);
+                let modulus = if let Some(line) = moduli { line[p] } else { [[0.0; LANES]; 2] };
                 let mut slope = [[0.0; LANES]; 2];
                 for half in 0..2 {
                     for l in 0..LANES {
                         let x = field[half][l];
                         let sign = if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 };
-                        let modulus = moduli.as_ref().map_or(0.0, |m| m[0][p][half][l]) + s1[d];
-                        slope[half][l] = weights[half][l] * (modulus * sign + 2.0 * p00[d] * x);
+                        let by_size = modulus[half][l] + s1[d];
+                        slope[half][l] = weights[half][l] * (by_size * sign + 2.0 * p00[d] * x);
                     }
                 }
-                let mut turns = turns.iter();
+                let mut x = 0;
                 for (lines, spin) in slopes.iter_mut().zip(&plan.spins) {
-                    let mut next = || turns.next().copied().unwrap_or_default();
-                    let (a, b) = if *spin == 0 { (next(), 0.0) } else { (next(), next()) };
+                    let (a, b) = if *spin == 0 { (turns[x], 0.0) } else { (turns[x], turns[x + 1]) };
+                    x += if *spin == 0 { 1 } else { 2 };
                     for half in 0..2 {
                         for l in 0..LANES {
                             if *spin == 0 {
@@ -165,7 +169,8 @@ impl<F: Fn(usize, usize) -> Sums> Work for Backward<'_, F> {
                 }
             }
         }
-        let back = |(lines, spin): (Vec<Line>, &usize)| {
+        let mut out = Vec::new();
+        for (lines, spin) in slopes.into_iter().zip(&plan.spins) {
             let mut orders = scale.rings.orders(*spin, scale.band, lines);
             if *spin == 0 {
                 // An order stands for its negative as well.
@@ -173,9 +178,9 @@ impl<F: Fn(usize, usize) -> Sums> Work for Backward<'_, F> {
                     sums[0].iter_mut().flatten().flatten().for_each(|v| *v *= 2.0);
                 }
             }
-            orders
-        };
-        slopes.into_iter().zip(&plan.spins).map(back).collect()
+            out.push(orders);
+        }
+        out
     }
 }
 

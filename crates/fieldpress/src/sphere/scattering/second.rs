@@ -47,15 +47,13 @@ impl Work for Matrix<'_> {
         let mut rows = vec![vec![[0.0; LANES]; 4 * count]; sources.len() * fields];
         let mut place = 0;
         for (i, spin) in plan.spins.iter().enumerate() {
-            let sums: Vec<Vec<Sums>> = Scattering::signed(*spin)
-                .into_iter()
-                .map(|n| {
-                    let mut sums = vec![ZERO; sources.len() * count];
-                    let orders = Orders { m, n, band: scale.band, weights: &scale.wavelets[i] };
-                    Up { orders, places: &scale.rings.places, columns: sources, sums: &mut sums }.run();
-                    sums
-                })
-                .collect();
+            let mut sums = Vec::new();
+            for n in Scattering::signed(*spin) {
+                let mut all = vec![ZERO; sources.len() * count];
+                let orders = Orders { m, n, band: scale.band, weights: &scale.wavelets[i] };
+                Up { orders, places: &scale.rings.places, columns: sources, sums: &mut all }.run();
+                sums.push(all);
+            }
             for s in 0..sources.len() {
                 for g in 0..count {
                     let at = s * count + g;
@@ -119,27 +117,27 @@ impl Work for Products<'_> {
     #[inline(always)]
     fn run(self) {
         let count = self.rows.len();
-        let weighted: Vec<Phases> = self
-            .rows
-            .iter()
-            .map(|row| row.iter().zip(self.counts).map(|(r, c)| std::array::from_fn(|l| r[l] * c[l])).collect())
-            .collect();
+        let mut weighted = self.rows.to_vec();
+        for row in &mut weighted {
+            for (r, c) in row.iter_mut().zip(self.counts) {
+                for l in 0..LANES {
+                    r[l] *= c[l];
+                }
+            }
+        }
         let whole = count - count % TILE;
         for i in (0..count).step_by(TILE) {
             for j in (i..count).step_by(TILE) {
                 if i < whole && j < whole {
-                    let (x, y) = (&weighted[i..i + TILE], &self.rows[j..j + TILE]);
-                    let mut all = [[0.0; LANES]; TILE * TILE];
-                    for k in 0..self.counts.len() {
-                        for (a, x) in x.iter().enumerate() {
-                            for (b, y) in y.iter().enumerate() {
-                                fused(&mut all[a * TILE + b], &x[k], &y[k]);
+                    let mut sums = [[[0.0; LANES]; TILE]; TILE];
+                    tile([0, 1, 2, 3].map(|a| weighted[i + a].as_slice()), [0, 1, 2, 3].map(|b| self.rows[j + b].as_slice()), &mut sums);
+                    for (a, row) in sums.iter().enumerate() {
+                        let first = (i + a) * count + j;
+                        for (sum, v) in self.sums[first..first + TILE].iter_mut().zip(row) {
+                            for l in 0..LANES {
+                                sum[l] += v[l];
                             }
                         }
-                    }
-                    for (at, v) in all.iter().enumerate() {
-                        let sum = &mut self.sums[(i + at / TILE) * count + j + at % TILE];
-                        sum.iter_mut().zip(v).for_each(|(s, v)| *s += v);
                     }
                     continue;
                 }
@@ -155,6 +153,30 @@ impl Work for Products<'_> {
             }
         }
     }
+}
+
+/// All products of four rows with four, written out so that the sums stay in registers.
+#[inline(always)]
+fn tile(x: [&[Lanes]; TILE], y: [&[Lanes]; TILE], sums: &mut [[Lanes; TILE]; TILE]) {
+    let count = x[0].len();
+    let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (x.map(|x| &x[..count]), y.map(|y| &y[..count]));
+    let [mut s0, mut s1, mut s2, mut s3] = *sums;
+    for k in 0..count {
+        let y = [&y0[k], &y1[k], &y2[k], &y3[k]];
+        fused4(&mut s0, &x0[k], y);
+        fused4(&mut s1, &x1[k], y);
+        fused4(&mut s2, &x2[k], y);
+        fused4(&mut s3, &x3[k], y);
+    }
+    *sums = [s0, s1, s2, s3];
+}
+
+#[inline(always)]
+fn fused4(sums: &mut [Lanes; TILE], x: &Lanes, y: [&Lanes; TILE]) {
+    fused(&mut sums[0], x, y[0]);
+    fused(&mut sums[1], x, y[1]);
+    fused(&mut sums[2], x, y[2]);
+    fused(&mut sums[3], x, y[3]);
 }
 
 #[inline(always)]
