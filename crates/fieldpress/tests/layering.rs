@@ -21,7 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vdf", &["array", "bits", "error", "linalg"]),
     // Coefficients are coded where elements meet.
     ("sem", &["array", "bits", "error", "entropy", "quantize", "linalg"]),
-    ("sphere", &["bits", "error"]),
+    // Look-alikes are found by minimisation.
+    ("sphere", &["bits", "error", "linalg"]),
     // L2: moments of distributions are something to ask of
     ("bound", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "vdf", "sem"]),
     ("metrics", &["array", "bits", "error", "entropy", "quantize", "transform", "predict", "bound"]),

@@ -211,7 +211,15 @@ impl Fft {
     }
     /// The value at `k + r part`, turned.
     #[inline(always)]
-    fn turn<const W: usize>(&self, x: &[Place<W>], r: usize, part: usize, k: usize, stride: usize, sign: f64) -> Place<W> {
+    fn turn<const W: usize>(
+        &self,
+        x: &[Place<W>],
+        r: usize,
+        part: usize,
+        k: usize,
+        stride: usize,
+        sign: f64,
+    ) -> Place<W> {
         if k == 0 {
             x[r * part]
         } else {
@@ -374,7 +382,8 @@ mod tests {
     fn sequences_together_are_the_same_as_alone() {
         for n in [12, 73, 262] {
             let fft = Fft::new(n);
-            let x: Vec<Place<8>> = (0..n).map(|k| [0, 1].map(|p| std::array::from_fn(|l| ((k * 5 + l * 3 + p) % 11) as f64))).collect();
+            let x: Vec<Place<8>> =
+                (0..n).map(|k| [0, 1].map(|p| std::array::from_fn(|l| ((k * 5 + l * 3 + p) % 11) as f64))).collect();
             let mut out = x.clone();
             widest(Whole { fft: &fft, sign: 1.0, x: &x, out: &mut out });
             for l in 0..8 {

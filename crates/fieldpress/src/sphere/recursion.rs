@@ -301,8 +301,9 @@ mod tests {
         fn take(&mut self, number: usize, from: usize, rows: &Rows) {
             for (i, row) in rows.iter().enumerate() {
                 let Some(scale) = self.0.scales().get(number + i) else { continue };
-                let values: Vec<f64> =
-                    (0..2 * LANES).map(|i| if i < from * LANES { 0.0 } else { row[i / LANES][i % LANES] * scale }).collect();
+                let values: Vec<f64> = (0..2 * LANES)
+                    .map(|i| if i < from * LANES { 0.0 } else { row[i / LANES][i % LANES] * scale })
+                    .collect();
                 (self.1)(number + i, &values);
             }
         }

@@ -98,7 +98,8 @@ impl<const W: usize, F: Fn(usize) -> [Sums; 2]> Work for ToRings<'_, W, F> {
                 }
                 continue;
             }
-            let ([sum, difference], [sum_minus, difference_minus]) = (halves::<W>(&plus, self.at), halves::<W>(&minus, self.at));
+            let ([sum, difference], [sum_minus, difference_minus]) =
+                (halves::<W>(&plus, self.at), halves::<W>(&minus, self.at));
             let (sigma, sign) = signs(m, self.spin);
             let back = [turn[0], -turn[1]];
             add(&mut lines[0][a], &times(&sum, *turn));
@@ -202,7 +203,9 @@ impl Rings {
         let ffts = ffts.into_iter().map(|n| (n, Fft::new(n))).collect();
         let groups: Vec<Vec<Pair>> = pairs.chunks(LANES).map(<[Pair]>::to_vec).collect();
         let places = |pairs: &Vec<Pair>| {
-            let of = |value: fn(&Ring) -> f64| std::array::from_fn(|l| pairs.get(l).or(pairs.last()).map_or(0.0, |p| value(&p.north)));
+            let of = |value: fn(&Ring) -> f64| {
+                std::array::from_fn(|l| pairs.get(l).or(pairs.last()).map_or(0.0, |p| value(&p.north)))
+            };
             Places { theta: of(|r| r.theta), cos: of(|r| r.cos), sin: of(|r| r.sin) }
         };
         Rings { places: groups.iter().map(places).collect(), groups, ffts }
@@ -233,10 +236,19 @@ impl Rings {
     }
     /// Whether the rings of a group can go together.
     fn together(pairs: &[Pair]) -> bool {
-        pairs.first().is_some_and(|f| pairs.iter().all(|p| (p.north.points, p.north.phi) == (f.north.points, f.north.phi)))
+        pairs
+            .first()
+            .is_some_and(|f| pairs.iter().all(|p| (p.north.points, p.north.phi) == (f.north.points, f.north.phi)))
     }
     /// The values of a field of this spin on the rings of group `g`: `put(ring, point, value)`, the rings counted as by [`Rings::split`].
-    pub(super) fn synthesis(&self, g: usize, spin: usize, band: usize, phases: impl Fn(usize) -> [Sums; 2], mut put: impl FnMut(usize, usize, C)) {
+    pub(super) fn synthesis(
+        &self,
+        g: usize,
+        spin: usize,
+        band: usize,
+        phases: impl Fn(usize) -> [Sums; 2],
+        mut put: impl FnMut(usize, usize, C),
+    ) {
         let Some(pairs) = self.groups.get(g) else { return };
         if Rings::together(pairs) {
             self.lanes_up::<LANES>(pairs, 0, 0, spin, band, &phases, &mut put);
@@ -249,7 +261,16 @@ impl Rings {
         }
     }
     #[allow(clippy::too_many_arguments)]
-    fn lanes_up<const W: usize>(&self, pairs: &[Pair], at: usize, ring: usize, spin: usize, band: usize, phases: &impl Fn(usize) -> [Sums; 2], put: &mut impl FnMut(usize, usize, C)) {
+    fn lanes_up<const W: usize>(
+        &self,
+        pairs: &[Pair],
+        at: usize,
+        ring: usize,
+        spin: usize,
+        band: usize,
+        phases: &impl Fn(usize) -> [Sums; 2],
+        put: &mut impl FnMut(usize, usize, C),
+    ) {
         let Some(fft) = pairs.first().and_then(|p| self.ffts.get(&p.north.points)) else { return };
         let turns = turns(pairs[0].north.phi, band);
         let lines = widest(ToRings::<W, _> { fft, at, turns: &turns, spin, phases });
@@ -270,7 +291,12 @@ impl Rings {
     /// The same where all rings have as many points, as they are transformed: for a spin of 0 the north in the real parts of one line and the south in the imaginary ones, otherwise a
     /// line each.
     #[inline(always)]
-    pub(super) fn lines(&self, spin: usize, band: usize, phases: impl Fn(usize) -> [Sums; 2]) -> Vec<Vec<Place<LANES>>> {
+    pub(super) fn lines(
+        &self,
+        spin: usize,
+        band: usize,
+        phases: impl Fn(usize) -> [Sums; 2],
+    ) -> Vec<Vec<Place<LANES>>> {
         let Some(fft) = self.ffts.values().next() else { return Vec::new() };
         ToRings { fft, at: 0, turns: &vec![[1.0, 0.0]; band], spin, phases }.run()
     }
@@ -282,7 +308,13 @@ impl Rings {
     }
     /// What the rings of group `g` give to the sums over colatitudes: `value` of a point of a map, and the ring it is on, times its weight. For both signs of the
     /// spin the sums of each order.
-    pub(super) fn adjoint(&self, g: usize, spin: usize, band: usize, value: impl Fn(&Ring, usize) -> C) -> Vec<[Sums; 2]> {
+    pub(super) fn adjoint(
+        &self,
+        g: usize,
+        spin: usize,
+        band: usize,
+        value: impl Fn(&Ring, usize) -> C,
+    ) -> Vec<[Sums; 2]> {
         let zero: Sums = [[[0.0; LANES]; 2]; 2];
         let mut out = vec![[zero; 2]; band];
         let Some(pairs) = self.groups.get(g) else { return out };
@@ -295,7 +327,15 @@ impl Rings {
         }
         out
     }
-    fn lanes_down<const W: usize>(&self, pairs: &[Pair], at: usize, spin: usize, band: usize, value: &impl Fn(&Ring, usize) -> C, out: &mut [[Sums; 2]]) {
+    fn lanes_down<const W: usize>(
+        &self,
+        pairs: &[Pair],
+        at: usize,
+        spin: usize,
+        band: usize,
+        value: &impl Fn(&Ring, usize) -> C,
+        out: &mut [[Sums; 2]],
+    ) {
         let Some(fft) = pairs.first().and_then(|p| self.ffts.get(&p.north.points)) else { return };
         let n = fft.len();
         let mut lines = vec![vec![[[0.0; W]; 2]; n]; if spin == 0 { 1 } else { 2 }];

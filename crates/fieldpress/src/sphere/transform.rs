@@ -166,7 +166,9 @@ impl Transform {
     fn weighted(&self, maps: &[&[f64]], weight: impl Fn(&Ring) -> f64 + Sync) -> Result<Vec<Harmonics>> {
         let field = |map: &&[f64]| -> Vec<Vec<[Sums; 2]>> {
             let group = |g: usize| {
-                self.rings.adjoint(g, 0, self.grid.band(), |r, p| C::new(map.get(r.first + p).map_or(0.0, |v| v * weight(r)), 0.0))
+                self.rings.adjoint(g, 0, self.grid.band(), |r, p| {
+                    C::new(map.get(r.first + p).map_or(0.0, |v| v * weight(r)), 0.0)
+                })
             };
             (0..self.rings.len()).into_par_iter().map(group).collect()
         };
@@ -175,7 +177,12 @@ impl Transform {
         }
         self.down(0, &maps.iter().map(field).collect::<Vec<_>>())
     }
-    fn weighted_spin(&self, spin: usize, [q, u]: [&[f64]; 2], weight: impl Fn(&Ring) -> f64 + Sync) -> Result<[Harmonics; 2]> {
+    fn weighted_spin(
+        &self,
+        spin: usize,
+        [q, u]: [&[f64]; 2],
+        weight: impl Fn(&Ring) -> f64 + Sync,
+    ) -> Result<[Harmonics; 2]> {
         self.fits(self.grid.band(), q.len())?;
         self.fits(self.grid.band(), u.len())?;
         spin_fits(spin)?;
@@ -186,7 +193,10 @@ impl Transform {
                 (Some(q), Some(u)) => C::new(-q, *u) * factor * weight(r),
                 _ => C::default(),
             };
-            (0..self.rings.len()).into_par_iter().map(|g| self.rings.adjoint(g, spin, self.grid.band(), value)).collect()
+            (0..self.rings.len())
+                .into_par_iter()
+                .map(|g| self.rings.adjoint(g, spin, self.grid.band(), value))
+                .collect()
         };
         let found = self.down(spin, &[field(0), field(1)])?;
         let whole = |mut h: Harmonics| {

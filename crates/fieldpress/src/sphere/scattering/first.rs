@@ -147,7 +147,13 @@ impl<F: Fn(usize, usize) -> Sums> Work for Backward<'_, F> {
                 for half in 0..2 {
                     for l in 0..LANES {
                         let x = field[half][l];
-                        let sign = if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 };
+                        let sign = if x > 0.0 {
+                            1.0
+                        } else if x < 0.0 {
+                            -1.0
+                        } else {
+                            0.0
+                        };
                         let by_size = modulus[half][l] + s1[d];
                         slope[half][l] = weights[half][l] * (by_size * sign + 2.0 * p00[d] * x);
                     }
@@ -246,7 +252,14 @@ impl Scattering {
         Ok(Layer { s1, p00, moduli, fields: groups.into_iter().map(|g| g.fields).collect() })
     }
     /// Adds to the gradient what comes through the fields of a scale; `moduli` are the derivatives by the coefficients of the moduli.
-    pub(super) fn first_layer_back(&self, place: usize, layer: &Layer, moduli: &[Harmonics], weights: &Coefficients, gradient: &mut Harmonics) {
+    pub(super) fn first_layer_back(
+        &self,
+        place: usize,
+        layer: &Layer,
+        moduli: &[Harmonics],
+        weights: &Coefficients,
+        gradient: &mut Harmonics,
+    ) {
         let scale = &self.scales[place];
         let count = scale.rings.len();
         let band = moduli.first().map_or(0, Harmonics::band);

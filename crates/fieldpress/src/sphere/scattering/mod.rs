@@ -8,11 +8,13 @@
 //! the sphere", 2024; the wavelets: J. D. McEwen, C. Durastanti, Y. Wiaux, "Localisation of directional scale-discretised wavelets on the sphere", 2018.
 
 mod coefficients;
+mod emulate;
 mod first;
 mod plan;
 mod second;
 mod wavelets;
 
 pub use coefficients::{Block, Coefficients, Entry};
+pub use emulate::{noise, Drawing, Drawn, Portrait};
 pub use plan::{Scattering, Settings};
 pub use wavelets::{directionality, scale_bands, wavelet_spectra};

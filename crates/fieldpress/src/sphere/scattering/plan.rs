@@ -164,10 +164,14 @@ impl Scattering {
     }
     /// The gradient of a function of the coefficients, whose derivatives by each of them are what `weights` gives for the coefficients of the map, with respect to the
     /// harmonic coefficients `f_lm` with `m >= 0`: the derivative by the real part, plus `i` times that by the imaginary part (also where `m = 0`, as if maps could be complex). With the
-    /// coefficients. Errors: as [`Scattering::coefficients`].
-    pub fn gradient(&self, map: &Harmonics, weights: impl FnOnce(&Coefficients) -> Coefficients) -> Result<(Coefficients, Harmonics)> {
+    /// coefficients. Errors: as [`Scattering::coefficients`], and those of `weights`.
+    pub fn gradient(
+        &self,
+        map: &Harmonics,
+        weights: impl FnOnce(&Coefficients) -> Result<Coefficients>,
+    ) -> Result<(Coefficients, Harmonics)> {
         let (found, kept) = self.forward(map, true)?;
-        let weights = weights(&found);
+        let weights = weights(&found)?;
         if !weights.alike(&found) {
             return Err(Error::invalid("expected as many derivatives as there are coefficients"));
         }
@@ -203,7 +207,8 @@ impl Scattering {
             gradient.order_mut(m).iter_mut().zip(map.order(m)).for_each(|(g, f)| *g = f * factor);
         }
         if let Some(first) = gradient.order_mut(0).first_mut() {
-            *first = if size > 0.0 { map.at(0, 0) * (weights.mean / (size * 2.0 * PI.sqrt())) } else { Default::default() };
+            *first =
+                if size > 0.0 { map.at(0, 0) * (weights.mean / (size * 2.0 * PI.sqrt())) } else { Default::default() };
         }
         let mut moduli = Vec::new();
         for layer in layers {

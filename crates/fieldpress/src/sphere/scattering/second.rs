@@ -130,7 +130,11 @@ impl Work for Products<'_> {
             for j in (i..count).step_by(TILE) {
                 if i < whole && j < whole {
                     let mut sums = [[[0.0; LANES]; TILE]; TILE];
-                    tile([0, 1, 2, 3].map(|a| weighted[i + a].as_slice()), [0, 1, 2, 3].map(|b| self.rows[j + b].as_slice()), &mut sums);
+                    tile(
+                        [0, 1, 2, 3].map(|a| weighted[i + a].as_slice()),
+                        [0, 1, 2, 3].map(|b| self.rows[j + b].as_slice()),
+                        &mut sums,
+                    );
                     for (a, row) in sums.iter().enumerate() {
                         let first = (i + a) * count + j;
                         for (sum, v) in self.sums[first..first + TILE].iter_mut().zip(row) {
@@ -243,7 +247,10 @@ impl Work for Back<'_> {
                             let (x, y) = if m == 0 {
                                 ([back[row][first][l], back[row + 1][first][l]], [0.0; 2])
                             } else {
-                                let (a, b) = ([back[row][first][l], back[row][second][l]], [back[row + 1][first][l], back[row + 1][second][l]]);
+                                let (a, b) = (
+                                    [back[row][first][l], back[row][second][l]],
+                                    [back[row + 1][first][l], back[row + 1][second][l]],
+                                );
                                 ([0.5 * (a[0] - b[1]), 0.5 * (a[1] + b[0])], [0.5 * (a[0] + b[1]), 0.5 * (a[1] - b[0])])
                             };
                             // North: x of the plus sums, y of the minus ones; south the other way round, odd numbers with the other sign.
