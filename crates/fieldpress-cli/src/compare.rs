@@ -6,13 +6,17 @@ use std::sync::Arc;
 use clap::Args;
 use fieldpress::array::{Buffer, DType, Grid, Region, Source};
 use fieldpress::files::Glob;
+use fieldpress::io::OpenOptions;
 use fieldpress::metrics::{Comparison, ErrorHistogram, Spectrum, METRICS};
+use fieldpress::sphere::Likeness;
 use fieldpress::{Archive, Error, Limits, Result, Shape};
 use serde_json::{json, Map, Value};
 
 use crate::args::{positive, OpenArgs};
+use crate::emulate;
 use crate::files::{input, shown};
 use crate::flow::Flow;
+use crate::maps::How;
 use crate::numbers::short;
 use crate::screen::say;
 use crate::table::Table;
@@ -42,6 +46,10 @@ pub(crate) struct Compare {
     /// those of FILE, or of A.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     mesh: Option<Option<PathBuf>>,
+    /// Arrays are maps on the sphere: power by bands of degrees, distribution of values, Minkowski functionals. mw, mwss, dh, gl or healpix, or what
+    /// the shape tells.
+    #[arg(long, value_name = "SAMPLING", num_args = 0..=1, require_equals = true)]
+    sphere: Option<Option<String>>,
     #[command(flatten)]
     open: OpenArgs,
     /// Show identical arrays in full too.
@@ -86,6 +94,7 @@ struct Found {
     metrics: Comparison,
     histogram: Option<ErrorHistogram>,
     spectrum: Option<Spectrum>,
+    likeness: Option<Likeness>,
 }
 
 impl Compare {
@@ -128,16 +137,8 @@ impl Compare {
         self.load_of(path, &self.arrays)
     }
     fn load_of(&self, path: &Path, patterns: &[Glob]) -> Result<Vec<Named>> {
-        let file = input(path)?;
         let wanted = |name: &str| patterns.is_empty() || patterns.iter().any(|g| g.matches(name));
-        let arrays = if Archive::matches(&file.bytes) {
-            Archive::open(file.bytes, Limits::default()).and_then(from_archive)
-        } else {
-            let named = |a: fieldpress::io::FileArray| Named { name: a.name, source: a.source, stored: None };
-            let dataset = fieldpress::io::open(&file.name, file.bytes, &self.open.options());
-            dataset.map(|d| d.arrays.into_iter().map(named).collect())
-        };
-        let mut arrays: Vec<Named> = arrays.map_err(|e| e.at(shown(path)))?;
+        let mut arrays = arrays_of(path, &self.open.options()).map_err(|e| e.at(shown(path)))?;
         arrays.retain(|a| wanted(&a.name));
         Ok(arrays)
     }
@@ -155,7 +156,14 @@ impl Compare {
         }
         let histogram = self.histogram.map(|bins| ErrorHistogram::new(a, b, &metrics, bins)).transpose()?;
         let spectrum = self.spectrum.then(|| Spectrum::new(a, b, &metrics)).transpose()?;
-        Ok(Found { name: x.name.clone(), metrics, histogram, spectrum })
+        let likeness = match &self.sphere {
+            Some(sampling) => {
+                let how = How { sampling: sampling.as_deref(), ..How::default() };
+                Some(Likeness::of(&how.analysis(x)?.0, &how.analysis(y)?.0)?)
+            }
+            None => None,
+        };
+        Ok(Found { name: x.name.clone(), metrics, histogram, spectrum, likeness })
     }
     fn to_json(&self, found: &[Found], only: &[Vec<String>; 2]) -> Result<Value> {
         let one = |f: &Found| -> Result<Value> {
@@ -168,6 +176,9 @@ impl Compare {
                 if let Some(v) = value {
                     all.insert(key.into(), v?);
                 }
+            }
+            if let Some(l) = &f.likeness {
+                all.insert("sphere".into(), emulate::report(l));
             }
             Ok(Value::Object(all))
         };
@@ -198,6 +209,9 @@ impl Compare {
                 &f.histogram.as_ref().map(|h| format!("{}: errors\n{}\n\n", f.name, histogram(h))).unwrap_or_default();
             text += &f.spectrum.as_ref().map(|s| format!("{}: power\n{}\n\n", f.name, spectrum(s))).unwrap_or_default();
         }
+        for (f, l) in found.iter().filter_map(|f| Some((f, f.likeness.as_ref()?))) {
+            text += &format!("{}: on the sphere\n{}\n\n", f.name, emulate::text(l));
+        }
         if !same.is_empty() {
             text += &format!("{} arrays are the same to the bit\n", same.len());
         }
@@ -206,6 +220,16 @@ impl Compare {
         }
         Ok(text)
     }
+}
+
+/// The arrays of a file or an archive.
+pub(crate) fn arrays_of(path: &Path, options: &OpenOptions) -> Result<Vec<Named>> {
+    let file = input(path)?;
+    if Archive::matches(&file.bytes) {
+        return Archive::open(file.bytes, Limits::default()).and_then(from_archive);
+    }
+    let named = |a: fieldpress::io::FileArray| Named { name: a.name, source: a.source, stored: None };
+    Ok(fieldpress::io::open(&file.name, file.bytes, options)?.arrays.into_iter().map(named).collect())
 }
 
 fn from_archive(archive: Archive) -> Result<Vec<Named>> {

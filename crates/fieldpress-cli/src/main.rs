@@ -8,14 +8,18 @@ mod compare;
 mod completions;
 mod compress;
 mod decompress;
+mod emulate;
 mod files;
 mod flow;
 mod info;
 mod list;
 mod look;
+mod maps;
 mod numbers;
 mod progress;
+mod scatter;
 mod screen;
+mod sht;
 mod survey;
 mod table;
 mod verify;
@@ -58,6 +62,9 @@ enum Command {
     Compare(compare::Compare),
     Bench(bench::Bench),
     Survey(survey::Survey),
+    Scatter(scatter::Scatter),
+    Emulate(emulate::Emulate),
+    Sht(sht::Sht),
     List(list::List),
     Completions(completions::Completions),
 }
@@ -78,6 +85,9 @@ fn run(cli: &Cli) -> Result<Answer> {
         Command::Compare(c) => c.run().map(|()| Answer::Yes),
         Command::Bench(c) => c.run(quiet).map(|()| Answer::Yes),
         Command::Survey(c) => c.run(quiet).map(|()| Answer::Yes),
+        Command::Scatter(c) => c.run().map(|()| Answer::Yes),
+        Command::Emulate(c) => c.run(quiet).map(|()| Answer::Yes),
+        Command::Sht(c) => c.run().map(|()| Answer::Yes),
         Command::List(c) => c.run().map(|()| Answer::Yes),
         Command::Completions(c) => c.run().map(|()| Answer::Yes),
     }

@@ -57,6 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "linalg",
             "vdf",
             "sem",
+            "sphere",
             "bound",
             "metrics",
             "codec",

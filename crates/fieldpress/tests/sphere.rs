@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fieldpress::sphere::scattering::{directionality, wavelet_spectra, Coefficients, Scattering, Settings};
 use fieldpress::sphere::{Grid, Harmonics, Sampling, Transform};
 
 fn folder() -> Option<PathBuf> {
@@ -94,4 +95,173 @@ fn maps_on_gauss_legendre_and_healpix_rings_are_those_of_ducc_and_healpy() {
             same(&found, &expected, &format!("iterations: {times}"));
         }
     }
+}
+
+#[test]
+fn fields_of_spin_2_are_those_of_ducc() {
+    let Some(folder) = folder() else { return };
+    for band in [8, 16, 32] {
+        let at = |name: &str| folder.join(format!("sht/{name}_L{band}.npy"));
+        let (e, b) = (harmonics(&at("spin2_E"), band), harmonics(&at("spin2_B"), band));
+        let t = Transform::new(Grid::new(Sampling::GaussLegendre, band).unwrap()).unwrap();
+        let expected = numbers(&at("spin2_QU_gl"));
+        let [q, u] = t.synthesis_spin(2, [&e, &b]).unwrap();
+        same(&[q.clone(), u.clone()].concat(), &expected, "Q and U");
+        let [back_e, back_b] = t.analysis_spin(2, [&q, &u]).unwrap();
+        // There is nothing of spin 2 below degree 2.
+        for (back, own) in [(back_e, e), (back_b, b)] {
+            for m in 0..band {
+                for l in m.max(2)..band {
+                    assert!((back.at(l, m) - own.at(l, m)).norm() < 1e-12, "{band} {l} {m}");
+                }
+            }
+        }
+    }
+}
+
+/// The arrays of a `.npz` file.
+fn archive(path: &Path) -> std::collections::BTreeMap<String, Vec<f64>> {
+    let dataset = fieldpress::io::open_path(path, &Default::default()).unwrap();
+    let read = |a: &fieldpress::io::FileArray| {
+        let all = fieldpress::array::Region::all(a.source.shape());
+        (a.name.trim_end_matches(".npy").to_string(), a.source.read(&all).unwrap().as_slice().to_f64())
+    };
+    dataset.arrays.iter().map(read).collect()
+}
+
+fn plan(band: usize, directions: usize, first_scale: usize) -> Scattering {
+    Scattering::new(band, Settings { directions, first_scale, reach: None }).unwrap()
+}
+
+#[test]
+fn wavelets_are_those_of_s2wav() {
+    let Some(folder) = folder() else { return };
+    for band in [8, 16] {
+        let at = |name: &str| folder.join(format!("L{band}/{name}.npy"));
+        same(&wavelet_spectra(band).concat(), &numbers(&at("kappa")), "kappa");
+        for directions in 1..=3 {
+            let expected = numbers(&at(&format!("s_elm_N{directions}")));
+            for l in 0..band {
+                for n in 0..directions {
+                    // Complex numbers, of which i is a factor where N is even.
+                    let place = 2 * (l * (2 * directions - 1) + directions - 1 + n) + usize::from(directions % 2 == 0);
+                    let found = directionality(directions, l, n);
+                    assert!((found - expected[place]).abs() < 1e-15, "{directions} {l} {n}: {found}");
+                }
+            }
+        }
+    }
+}
+
+fn check(found: &Coefficients, expected: impl Fn(&str) -> Option<Vec<f64>>, what: &str) {
+    let (c01, c11) = found.isotropic(false);
+    let normalised = found.normalised(found).unwrap();
+    let all: [(&str, &[f64]); 12] = [
+        ("mean", &[found.mean]),
+        ("var", &[found.variance]),
+        ("S1", &found.s1),
+        ("P00", &found.p00),
+        ("C01", &found.c01),
+        ("C11", &found.c11),
+        ("iso_C01", &c01),
+        ("iso_C11", &c11),
+        ("norm_S1", &normalised.s1),
+        ("norm_P00", &normalised.p00),
+        ("norm_C01", &normalised.c01),
+        ("norm_C11", &normalised.c11),
+    ];
+    let mut count = 0;
+    for (name, values) in all {
+        if let Some(e) = expected(name) {
+            same(values, &e, &format!("{what} {name}"));
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "{what}: {count}");
+}
+
+#[test]
+fn coefficients_are_those_of_s2scat() {
+    let Some(folder) = folder() else { return };
+    for band in [8, 16] {
+        let map = harmonics(&folder.join(format!("L{band}/flm_real.npy")), band);
+        for (directions, first) in [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2)] {
+            let found = plan(band, directions, first).coefficients(&map).unwrap();
+            let name = format!("N{directions}_Jmin{first}");
+            let file = |key: &str| {
+                let folder = folder.join(format!("L{band}"));
+                let kind = if key.contains('_') { String::new() } else { "aniso_".into() };
+                let path = folder.join(format!("{name}_{kind}{key}.npy"));
+                path.exists().then(|| numbers(&path))
+            };
+            // Variances are complex there.
+            let expected = |key: &str| file(key).map(|v| if key == "var" { vec![v[0]] } else { v });
+            if file("S1").is_some() {
+                check(&found, expected, &format!("L = {band}, {name}"));
+            }
+        }
+    }
+    for band in [8, 16, 32] {
+        let map = harmonics(&folder.join(format!("ref/flm_real_L{band}.npy")), band);
+        for (directions, first) in (1..=3).flat_map(|n| (0..=2).map(move |j| (n, j))) {
+            let path = folder.join(format!("ref/L{band}_N{directions}_Jmin{first}.npz"));
+            let expected = archive(&path);
+            let found = plan(band, directions, first).coefficients(&map).unwrap();
+            check(&found, |key| expected.get(key).cloned(), &path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_s2scat() {
+    let Some(folder) = folder() else { return };
+    let mut count = 0;
+    for (band, directions) in [(8, 1), (8, 3), (16, 3)] {
+        for kind in ["gradloss", "gradlossnorm"] {
+            let at = |name: &str| folder.join(format!("L{band}/N{directions}_Jmin0_{kind}_{name}.npy"));
+            if !at("val").exists() {
+                continue;
+            }
+            let map = harmonics(&folder.join(format!("L{band}/flm_real.npy")), band);
+            let plan = plan(band, directions, 0);
+            let own = plan.coefficients(&map).unwrap();
+            let mut target = own.clone();
+            target.mean *= 0.9;
+            target.variance *= 0.9;
+            for block in [&mut target.s1, &mut target.p00, &mut target.c01, &mut target.c11] {
+                block.iter_mut().for_each(|v| *v *= 0.9);
+            }
+            let mut value = 0.0;
+            let (_, found) = plan
+                .gradient(&map, |c| {
+                    let (loss, slopes) = c.loss(&target, (kind == "gradlossnorm").then_some(&own))?;
+                    value = loss;
+                    Ok(slopes)
+                })
+                .unwrap();
+            same(&[value], &numbers(&at("val")), "loss");
+            let expected = harmonics(&at("grad_jaxconv"), band);
+            let scale = expected.values().iter().map(|v| v.norm()).fold(0.0, f64::max);
+            // JAX has the conjugate.
+            for (f, e) in found.values().iter().zip(expected.values()) {
+                assert!((f - e.conj()).norm() < 1e-12 * scale, "{band} {directions} {kind}: {f} {e}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 3, "{count}");
+}
+
+#[test]
+fn a_tutorial_map_has_the_tutorials_shapes() {
+    let Some(folder) = folder() else { return };
+    let map = numbers(&folder.join("lss_map_mw_L256.npy"));
+    let full = Transform::new(Grid::new(Sampling::Mw, 256).unwrap()).unwrap().analysis(&map).unwrap();
+    let found = plan(256, 3, 2).coefficients(&full).unwrap();
+    assert_eq!(found.blocks().map(<[f64]>::len), [35, 35, 525, 11375]);
+    let (c01, c11) = found.isotropic(false);
+    assert_eq!((c01.len(), c11.len(), found.distinct().len()), (21, 91, 5950));
+    // Nearly all of the variance of the map is in its wavelets.
+    let sum: f64 = found.p00.chunks(5).map(|c| c.iter().sum::<f64>() / 5.0).sum();
+    assert!(sum > 0.9 * found.variance / 1.01 && sum < 1.01 * found.variance, "{sum} {}", found.variance);
 }

@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 pub trait Model: fmt::Debug + Clone + Send + Sync + 'static {
     /// The name in the registry.
     const ID: &'static str;
+    /// Whether an array should be one block, as [`Codec::wants_whole`].
+    const WHOLE: bool = false;
     /// All parameters, as a JSON object without the id.
     fn config(&self) -> Value;
     /// Appends what [`Model::reconstruct`] needs. `x` is in C order and finite; `tolerance` is a sufficient absolute
@@ -46,6 +48,9 @@ impl<M: Model> Codec for ModelCodec<M> {
     }
     fn bind(&self, _shared: &[u8], spec: &Spec) -> Result<Box<dyn BlockCodec>> {
         Ok(Box::new(BoundModel { model: self.0.clone(), spec: *spec }))
+    }
+    fn wants_whole(&self) -> bool {
+        M::WHOLE
     }
 }
 

@@ -65,6 +65,7 @@ pub static REGISTRY: &[&Entry] = &[
     &c::sem_c0::ENTRY,
     &c::sem_grid::ENTRY,
     &c::harmonics::ENTRY,
+    &c::sphere::ENTRY,
     &c::pack::ENTRY,
     &c::zfp::ENTRY,
     &c::raw::ENTRY,

@@ -26,6 +26,7 @@ pub mod sem_c0;
 pub mod sem_grid;
 pub mod shuffle;
 pub mod spatial_delta;
+pub mod sphere;
 pub mod transpose;
 pub mod tucker;
 pub mod vlasov;

@@ -10,6 +10,7 @@ use crate::codec::registry;
 use crate::codec::Chain;
 use crate::container::Plan;
 use crate::error::{Error, Result};
+use crate::sphere::Sampling;
 
 pub use look::{look, Axis, Findings};
 use race::race;
@@ -70,6 +71,39 @@ pub fn chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Res
 /// All chains that may suit an array, and what became of them on samples; `levels` as in [`chains`]. Errors: those of the source and
 /// the chains.
 pub fn try_chains(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Result<Vec<Tried>> {
+    let mut all = on_samples(source, plan, tier, levels)?;
+    if !levels {
+        let kept = |chain| Tried { chain, ratio: None, finished: true, kept: true };
+        all.extend(on_the_sphere(source, plan, tier)?.into_iter().map(kept));
+    }
+    Ok(all)
+}
+
+/// Chains for maps on the sphere, where the shape is that of one: samples do not tell what they come to, so that the whole array is coded with them as well, and the
+/// smallest taken.
+fn on_the_sphere(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Chain>> {
+    let hint = plan.hint;
+    let shape = source.shape();
+    let floats = source.dtype().is_float() && !hint.is_exact() && hint.rel == 0.0;
+    if tier == Tier::Fast || !floats || shape.len() > MOST_ON_SPHERE {
+        return Ok(Vec::new());
+    }
+    let names: &[&str] = match Sampling::of(None, shape.dims()) {
+        Ok((Sampling::Healpix(nside), _)) if nside.is_power_of_two() && nside >= LEAST_BAND => &["sphere"],
+        Ok((Sampling::Mw, band)) if band >= LEAST_BAND => &["sphere", "sphere:sampling=gl"],
+        Ok((Sampling::Mwss | Sampling::DriscollHealy, band)) if band >= LEAST_BAND => &["sphere"],
+        _ => &[],
+    };
+    names.iter().filter(|_| registry::find("sphere").is_ok()).map(|n| Chain::parse(n)).collect()
+}
+
+/// The band-limit from which on shapes are taken for those of maps.
+const LEAST_BAND: usize = 16;
+/// Values of the largest map that the sphere is tried on unasked.
+const MOST_ON_SPHERE: usize = 1 << 23;
+
+/// The chains that need no more than samples to be judged.
+fn on_samples(source: &dyn Source, plan: &Plan, tier: Tier, levels: bool) -> Result<Vec<Tried>> {
     if plan.is_free() {
         let able = registry::REGISTRY.iter().filter(|e| e.unbounded).map(|e| e.id).collect::<Vec<_>>();
         return Err(Error::invalid(format!(

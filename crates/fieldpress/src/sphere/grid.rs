@@ -53,6 +53,52 @@ pub struct Grid {
 /// Largest band-limit and `nside`.
 const MOST: usize = 8192;
 
+impl Sampling {
+    /// That of an array of `shape`, and its band-limit: `[L, 2L - 1]` is `mw` or, if asked for, `gl`; `[L + 1, 2L]` is `mwss`, `[2L, 2L - 1]` is `dh`; `[12 nside^2]` is `healpix`, with `2 nside`. Without
+    /// a name the first of these that fits. Errors: `InvalidArgument` for other shapes and names.
+    pub fn of(name: Option<&str>, shape: &[usize]) -> Result<(Sampling, usize)> {
+        const NAMES: [&str; 5] = ["mw", "gl", "mwss", "dh", "healpix"];
+        if let Some(n) = name.filter(|n| !NAMES.contains(n)) {
+            return Err(Error::invalid(format!("expected a sampling ({}), found {n:?}", NAMES.join(" "))));
+        }
+        let fits = |name: &str| match (name, shape) {
+            ("healpix", [points]) => {
+                let nside = ((points / 12) as f64).sqrt().round() as usize;
+                (nside > 0 && 12 * nside * nside == *points).then_some((Sampling::Healpix(nside), 2 * nside))
+            }
+            (name, &[rings, points]) => {
+                let band = points.div_ceil(2);
+                match (name, points % 2) {
+                    ("mw", 1) if rings == band => Some((Sampling::Mw, band)),
+                    ("gl", 1) if rings == band => Some((Sampling::GaussLegendre, band)),
+                    ("mwss", 0) if rings == band + 1 && band > 0 => Some((Sampling::Mwss, band)),
+                    ("dh", 1) if rings == 2 * band => Some((Sampling::DriscollHealy, band)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        let found = match name {
+            Some(name) => fits(name),
+            None => NAMES.into_iter().find_map(fits),
+        };
+        found.ok_or_else(|| {
+            let shapes = "[L, 2L - 1] (mw, gl), [L + 1, 2L] (mwss), [2L, 2L - 1] (dh) or [12 nside^2] (healpix)";
+            Error::invalid(format!("expected a map on the sphere, {shapes}, found the shape {shape:?}"))
+        })
+    }
+    /// Its name, as [`Sampling::of`] takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sampling::GaussLegendre => "gl",
+            Sampling::Mw => "mw",
+            Sampling::Mwss => "mwss",
+            Sampling::DriscollHealy => "dh",
+            Sampling::Healpix(_) => "healpix",
+        }
+    }
+}
+
 impl Grid {
     /// For maps with degrees below `band`. Errors: `InvalidArgument` for a band-limit or `nside` of 0; `LimitExceeded` beyond 8192.
     pub fn new(sampling: Sampling, band: usize) -> Result<Grid> {
@@ -118,6 +164,13 @@ impl Grid {
     /// Points of a map.
     pub fn len(&self) -> usize {
         self.rings.last().map_or(0, |r| r.first + r.points)
+    }
+    /// The extents of a map: rings and points on them, or on HEALPix all points.
+    pub fn shape(&self) -> Vec<usize> {
+        match self.sampling {
+            Sampling::Healpix(_) => vec![self.len()],
+            _ => vec![self.rings.len(), self.rings.first().map_or(0, |r| r.points)],
+        }
     }
     /// Whether there are none; never.
     pub fn is_empty(&self) -> bool {

@@ -18,3 +18,7 @@ pub use coefficients::{Block, Coefficients, Entry};
 pub use emulate::{noise, Drawing, Drawn, Portrait};
 pub use plan::{Scattering, Settings};
 pub use wavelets::{directionality, scale_bands, wavelet_spectra};
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests;

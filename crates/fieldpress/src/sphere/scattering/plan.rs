@@ -26,13 +26,12 @@ impl Default for Settings {
     }
 }
 
-/// A scale: its wavelets, and the Gauss-Legendre grid its fields are on.
+/// A scale: its wavelets, and the rings of the Gauss-Legendre grid its fields are on.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
     pub(super) j: usize,
     /// Degrees are below.
     pub(super) band: usize,
-    pub(super) grid: Grid,
     pub(super) rings: Rings,
     /// For each `n` of [`Scattering::spins`] the wavelet.
     pub(super) wavelets: Vec<Vec<f64>>,
@@ -109,7 +108,7 @@ impl Scattering {
                 })
                 .collect();
             let norms = (0..to).map(|l| ((2 * l + 1) as f64 / (4.0 * PI)).sqrt()).collect();
-            scales.push(Scale { j, band: to, grid, rings, wavelets, norms, weights });
+            scales.push(Scale { j, band: to, rings, wavelets, norms, weights });
         }
         let delay = if directions.is_multiple_of(2) { PI / 2.0 } else { 0.0 };
         let count = 2 * directions - 1;

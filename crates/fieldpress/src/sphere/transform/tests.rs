@@ -112,3 +112,85 @@ fn threads_change_nothing_and_what_does_not_fit_is_refused() {
     assert!(Grid::new(Sampling::Mw, 0).is_err() && Grid::new(Sampling::Healpix(0), 4).is_err());
     assert!(Grid::new(Sampling::Mw, 1 << 20).is_err() && Harmonics::zeros(1 << 20).is_err());
 }
+
+#[test]
+fn fields_of_any_spin_come_back_from_every_exact_sampling() {
+    for sampling in EXACT {
+        for (band, spin) in [(8, 1), (17, 2), (24, 3), (24, 5)] {
+            let t = of(sampling, band);
+            let (mut e, mut b) = (noise(band), noise(band));
+            b.order_mut(1).iter_mut().for_each(|v| *v *= -0.3);
+            for h in [&mut e, &mut b] {
+                for m in 0..band {
+                    h.order_mut(m).iter_mut().take(spin.saturating_sub(m)).for_each(|v| *v = C::default());
+                }
+            }
+            let [q, u] = t.synthesis_spin(spin, [&e, &b]).unwrap();
+            let [back_e, back_b] = t.analysis_spin(spin, [&q, &u]).unwrap();
+            let error = apart(&back_e, &e).max(apart(&back_b, &b));
+            assert!(error < 1e-12, "{sampling:?} {band} {spin}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_adjoint_with_spin_is_one() {
+    for sampling in EXACT.into_iter().chain([Sampling::Healpix(8)]) {
+        let t = of(sampling, 20);
+        let (e, b) = (noise(20), noise(20));
+        let field = |k: f64| -> Vec<f64> { (0..t.grid().len()).map(|i| libm::sin(i as f64 * k) + 0.1).collect() };
+        let (q, u) = (field(1.7), field(0.9));
+        let [own_q, own_u] = t.synthesis_spin(2, [&e, &b]).unwrap();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let left = dot(&own_q, &q) + dot(&own_u, &u);
+        let [back_e, back_b] = t.adjoint_spin(2, [&q, &u]).unwrap();
+        let pair = |a: &Harmonics, b: &Harmonics| -> f64 {
+            let order = |m: usize| {
+                let sum: f64 = a.order(m).iter().zip(b.order(m)).map(|(a, b)| (a * b.conj()).re).sum();
+                sum * if m == 0 { 1.0 } else { 2.0 }
+            };
+            (0..20).map(order).sum()
+        };
+        let right = pair(&e, &back_e) + pair(&b, &back_b);
+        assert!((left - right).abs() < 1e-11 * left.abs().max(1.0), "{sampling:?}: {left} {right}");
+    }
+    assert!(of(Sampling::Mw, 4).synthesis_spin(0, [&noise(4), &noise(4)]).is_err());
+}
+
+#[test]
+fn spin_2_is_the_wavelets_sum() {
+    // sum sqrt((2l+1)/4pi) d^l_m2 f_lm e^(i m phi) = - (Q - i U) of E = f.
+    let (band, t) = (12, of(Sampling::GaussLegendre, 12));
+    let h = noise(band);
+    let [q, u] = t.synthesis_spin(2, [&h, &Harmonics::zeros(band).unwrap()]).unwrap();
+    let d = |l: i64, m: i64, theta: f64| -> f64 {
+        let factorial = |k: i64| (1..=k).fold(1.0, |p, v| p * v as f64);
+        let front = (factorial(l + m) * factorial(l - m) * factorial(l + 2) * factorial(l - 2)).sqrt();
+        let (c, s) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
+        let term = |k: i64| {
+            let below = [l + 2 - k, k, m - 2 + k, l - m - k];
+            if below.iter().any(|v| *v < 0) {
+                return 0.0;
+            }
+            let sign = if (m + k) % 2 == 0 { 1.0 } else { -1.0 };
+            let powers = libm::pow(c, (2 * l + 2 - m - 2 * k) as f64) * libm::pow(s, (m - 2 + 2 * k) as f64);
+            sign * powers / below.iter().fold(1.0, |p, v| p * factorial(*v))
+        };
+        front * (0..=2 * l).map(term).sum::<f64>()
+    };
+    let ring = t.grid().rings()[3];
+    for p in [0, 5, 17] {
+        let phi = 2.0 * PI * p as f64 / ring.points as f64;
+        let mut sum = C::default();
+        for l in 2..band as i64 {
+            for m in -l..=l {
+                let f = h.at(l as usize, m.unsigned_abs() as usize);
+                let f = if m >= 0 { f } else { f.conj() * if m % 2 == 0 { 1.0 } else { -1.0 } };
+                let turn = C::new(libm::cos(m as f64 * phi), libm::sin(m as f64 * phi));
+                sum += f * turn * ((2 * l + 1) as f64 / (4.0 * PI)).sqrt() * d(l, m, ring.theta);
+            }
+        }
+        let at = ring.first + p;
+        assert!((sum - C::new(-q[at], u[at])).norm() < 1e-11, "{p}: {sum} {} {}", q[at], u[at]);
+    }
+}

@@ -1,0 +1,175 @@
+//! `fieldpress emulate`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use fieldpress::files::read_portrait;
+use fieldpress::sphere::scattering::{Drawing, Drawn, Portrait, Scattering};
+use fieldpress::sphere::{Grid, Harmonics, Likeness, Sampling, Transform};
+use fieldpress::{Error, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{json, Value};
+
+use crate::args::positive;
+use crate::files::{archive, same_file, shown};
+use crate::maps::{write_npy, MapArgs};
+use crate::numbers::{json as number, seconds, short};
+use crate::screen::say;
+use crate::table::Table;
+
+/// Draw a map that looks like another one, from its scattering covariances.
+///
+/// Noise with the spectrum of the map is changed until its statistics are those of the map. Each seed gives another map, the same on every machine.
+#[derive(Args)]
+pub(crate) struct Emulate {
+    /// What `fieldpress scatter -o` wrote.
+    statistics: PathBuf,
+    /// The look-alike, as .npy.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Overwrite an existing file.
+    #[arg(short, long)]
+    force: bool,
+    /// Of the noise it begins as.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Most evaluations of the gradient.
+    #[arg(long, value_name = "N", default_value_t = Drawing::default().evaluations, value_parser = positive)]
+    evaluations: usize,
+    /// Enough once the loss is this part of that of the noise.
+    #[arg(long, value_name = "X", default_value_t = Drawing::default().enough)]
+    enough: f64,
+    /// The sampling of the look-alike: mw, mwss, dh, gl [default: that of the map; mw for a HEALPix map].
+    #[arg(long, value_name = "NAME")]
+    onto: Option<String>,
+    /// The map itself: tells how alike the look-alike is.
+    #[arg(long, value_name = "MAP")]
+    against: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    open: MapArgs,
+}
+
+impl Emulate {
+    pub(crate) fn run(&self, quiet: bool) -> Result<()> {
+        for input in [Some(&self.statistics), self.against.as_ref()].into_iter().flatten() {
+            if same_file(input, &self.output) {
+                return Err(Error::invalid("expected an output that is not an input").at(input.display()));
+            }
+        }
+        let found = read_portrait(&archive(&self.statistics)?).map_err(|e| e.at(shown(&self.statistics)))?;
+        let (portrait, sampling) = found.ok_or_else(|| {
+            Error::invalid("expected what `fieldpress scatter -o` writes, found another archive")
+                .at(shown(&self.statistics))
+        })?;
+        let original = self.against.as_ref().map(|p| self.original(p, &portrait)).transpose()?;
+        let started = Instant::now();
+        let drawn = draw(&portrait, self.drawing(), quiet)?;
+        let elapsed = started.elapsed().as_secs_f64();
+        let onto = match self.onto.as_deref().unwrap_or(&sampling) {
+            "gl" => Sampling::GaussLegendre,
+            "mwss" => Sampling::Mwss,
+            "dh" => Sampling::DriscollHealy,
+            "mw" | "healpix" => Sampling::Mw,
+            other => return Err(Error::invalid(format!("expected a sampling (mw mwss dh gl), found {other:?}"))),
+        };
+        let transform = Transform::new(Grid::new(onto, drawn.map.band())?)?;
+        write_npy(&self.output, self.force, &transform.grid().shape(), transform.synthesis(&drawn.map)?)?;
+        let likeness = original.map(|o| Likeness::of(&o, &drawn.map)).transpose()?;
+        let head = format!(
+            "{}: loss {} of that of the noise, {} evaluations, {} s",
+            self.output.display(),
+            short(drawn.loss / drawn.first_loss),
+            drawn.evaluations,
+            seconds(elapsed)
+        );
+        say(match self.json {
+            true => self.to_json(&drawn, likeness.as_ref(), elapsed).to_string(),
+            false => likeness.map_or(head.clone(), |l| format!("{}\n\n{head}", text(&l))),
+        })
+    }
+    fn drawing(&self) -> Drawing {
+        Drawing { seed: self.seed, evaluations: self.evaluations, enough: self.enough }
+    }
+    fn original(&self, path: &Path, portrait: &Portrait) -> Result<Harmonics> {
+        let (map, _) = self.open.load(path)?;
+        let band = portrait.coefficients.band();
+        if map.band() != band {
+            return Err(
+                Error::invalid(format!("expected a band-limit of {band}, found {}", map.band())).at(shown(path))
+            );
+        }
+        Ok(map)
+    }
+    fn to_json(&self, drawn: &Drawn, likeness: Option<&Likeness>, elapsed: f64) -> Value {
+        json!({
+            "output": self.output.display().to_string(),
+            "seed": self.seed,
+            "loss": number(drawn.loss),
+            "first_loss": number(drawn.first_loss),
+            "evaluations": drawn.evaluations,
+            "seconds": elapsed,
+            "likeness": likeness.map(report),
+        })
+    }
+}
+
+/// A look-alike, with progress on a terminal.
+pub(crate) fn draw(portrait: &Portrait, drawing: Drawing, quiet: bool) -> Result<Drawn> {
+    let plan = Scattering::new(portrait.coefficients.band(), portrait.coefficients.settings())?;
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(5) };
+    let bar = ProgressBar::with_draw_target(Some(drawing.evaluations as u64), target);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let drawn = plan.draw(portrait, drawing, |count, loss| {
+        bar.set_position(count as u64);
+        bar.set_message(format!("loss {}", short(loss)));
+    });
+    bar.finish_and_clear();
+    drawn
+}
+
+/// How alike two maps are.
+pub(crate) fn report(l: &Likeness) -> Value {
+    let bands: Vec<Value> = l
+        .bands
+        .iter()
+        .map(|b| json!({ "from": b.from, "to": b.to, "power": number(b.power), "ratio": number(b.ratio) }))
+        .collect();
+    let lists = |all: &[Vec<f64>; 3]| json!({ "area": all[0], "length": all[1], "curvature": all[2] });
+    json!({
+        "spectrum": number(l.spectrum()),
+        "distribution": number(l.distribution),
+        "minkowski": l.minkowski().map(number).to_vec(),
+        "bands": bands,
+        "thresholds": l.thresholds,
+        "functionals": l.functionals.iter().map(lists).collect::<Vec<_>>(),
+    })
+}
+
+/// The same for people.
+pub(crate) fn text(l: &Likeness) -> String {
+    let mut bands = Table::new(&["degrees", "power", "ratio"], 0);
+    for b in &l.bands {
+        let degrees = if b.to == b.from + 1 { b.from.to_string() } else { format!("{} to {}", b.from, b.to - 1) };
+        bands.push(vec![degrees, short(b.power), short(b.ratio)]);
+    }
+    let mut functionals = Table::new(&["threshold", "area", "", "length", "", "curvature", ""], 0);
+    for (k, nu) in l.thresholds.iter().enumerate() {
+        let cells = (0..3).flat_map(|f| l.functionals.iter().map(move |v| short(v[f][k])));
+        functionals.push(std::iter::once(short(*nu)).chain(cells).collect());
+    }
+    let [area, length, curvature] = l.minkowski().map(|v| short(100.0 * v));
+    format!(
+        "{}\n\n{}\n(Minkowski functionals of both maps; thresholds in deviations from the mean)\n\n\
+         power of a band differs by at most {} %, distributions of values by {},\n\
+         Minkowski functionals by at most {area} %, {length} %, {curvature} % of their largest values",
+        bands.text(),
+        functionals.text(),
+        short(100.0 * l.spectrum()),
+        short(l.distribution)
+    )
+}

@@ -1,0 +1,121 @@
+//! Maps on the sphere as inputs of commands.
+
+use std::path::Path;
+
+use clap::Args;
+use fieldpress::array::Region;
+use fieldpress::files::Glob;
+use fieldpress::sphere::{Grid, Harmonics, Sampling, Transform};
+use fieldpress::{Error, Result};
+
+use crate::args::{positive, OpenArgs};
+use crate::compare::{arrays_of, Named};
+use crate::files::shown;
+
+/// How an array is a map.
+#[derive(Args)]
+pub(crate) struct MapArgs {
+    /// The array that is the map, of a file with several.
+    #[arg(long, value_name = "PATTERN")]
+    array: Option<Glob>,
+    /// mw, mwss, dh or gl: [rings, points]; healpix [default: what the shape tells, mw before gl].
+    #[arg(long, value_name = "NAME")]
+    sampling: Option<String>,
+    /// A HEALPix map is in nested order.
+    #[arg(long)]
+    nested: bool,
+    /// Degrees of HEALPix maps are below L [default: 2 nside].
+    #[arg(long, value_name = "L", value_parser = positive)]
+    band: Option<usize>,
+    /// Iterations of the analysis of HEALPix maps.
+    #[arg(long, value_name = "N", default_value_t = ITERATIONS)]
+    iterations: usize,
+    #[command(flatten)]
+    open: OpenArgs,
+}
+
+/// As many as healpy's default.
+const ITERATIONS: usize = 3;
+/// The fill value of HEALPix.
+const UNSEEN: f64 = -1.6375e30;
+
+impl MapArgs {
+    /// The map in a file or archive: its coefficients, and its sampling.
+    pub(crate) fn load(&self, path: &Path) -> Result<(Harmonics, Sampling)> {
+        self.read(path).map_err(|e| e.at(shown(path)))
+    }
+    fn read(&self, path: &Path) -> Result<(Harmonics, Sampling)> {
+        let mut all = arrays_of(path, &self.open.options())?;
+        all.retain(|a| self.array.as_ref().is_none_or(|g| g.matches(&a.name)));
+        let [one] = all.as_slice() else {
+            let names: Vec<_> = all.iter().map(|a| a.name.as_str()).collect();
+            return Err(Error::invalid(format!(
+                "expected one array, found {} ({}); name it with --array",
+                names.len(),
+                names.join(" ")
+            )));
+        };
+        let how = How {
+            sampling: self.sampling.as_deref(),
+            nested: self.nested,
+            band: self.band,
+            iterations: self.iterations,
+        };
+        how.analysis(one)
+    }
+}
+
+/// How an array is a map, and how HEALPix maps are analysed.
+pub(crate) struct How<'a> {
+    pub(crate) sampling: Option<&'a str>,
+    pub(crate) nested: bool,
+    pub(crate) band: Option<usize>,
+    pub(crate) iterations: usize,
+}
+
+impl Default for How<'_> {
+    fn default() -> Self {
+        How { sampling: None, nested: false, band: None, iterations: ITERATIONS }
+    }
+}
+
+impl How<'_> {
+    /// The coefficients of a map, and its sampling.
+    pub(crate) fn analysis(&self, map: &Named) -> Result<(Harmonics, Sampling)> {
+        let shape = map.source.shape();
+        let (sampling, full) = Sampling::of(self.sampling, shape.dims())?;
+        let healpix = if let Sampling::Healpix(nside) = sampling { Some(nside) } else { None };
+        let band = match (self.band, healpix) {
+            (Some(band), None) if band != full => {
+                return Err(Error::invalid(format!("expected the band-limit of the sampling, {full}, found {band}")));
+            }
+            (band, _) => band.unwrap_or(full),
+        };
+        let mut values = map.source.read(&Region::all(shape))?.as_slice().to_f64();
+        if self.nested {
+            let Some(nside) = healpix else { return Err(Error::invalid("expected a HEALPix map with --nested")) };
+            values = fieldpress::sphere::map_to_ring(nside, &values)?;
+        }
+        let missing = values.iter().filter(|v| !v.is_finite() || (**v / UNSEEN - 1.0).abs() < 1e-6).count();
+        if missing > 0 {
+            return Err(Error::invalid(format!(
+                "expected a map without holes, found {missing} points that are NaN, infinite or UNSEEN"
+            )));
+        }
+        let transform = Transform::new(Grid::new(sampling, band)?)?;
+        let iterations = if healpix.is_some() { self.iterations } else { 0 };
+        Ok((transform.iterated(&values, iterations)?, sampling))
+    }
+}
+
+/// A map as `.npy` at a path.
+pub(crate) fn write_npy(path: &Path, force: bool, shape: &[usize], values: Vec<f64>) -> Result<()> {
+    use fieldpress::array::Sink;
+    let array = fieldpress::Array::from_vec(shape, values)?;
+    let mut outputs = crate::files::Outputs::default();
+    outputs.fill(path, force, |out| {
+        let mut sink = fieldpress::io::npy::create(array.dtype(), array.shape(), out)?;
+        sink.write(&Region::all(array.shape()), array.data())
+    })?;
+    outputs.commit()
+}

@@ -1,0 +1,137 @@
+use super::*;
+
+fn map(band: usize, seed: u64) -> crate::sphere::Harmonics {
+    let spectrum: Vec<f64> = (0..band).map(|l| 1.0 / (1.0 + l as f64).powi(2)).collect();
+    noise(&spectrum, 0.3, seed).unwrap()
+}
+
+fn every(settings: &mut Vec<Settings>, band: usize) {
+    for directions in 1..=5 {
+        for (first_scale, reach) in [(0, None), (1, Some(1)), (2, Some(2))] {
+            if Scattering::new(band, Settings { directions, first_scale, reach }).is_ok() {
+                settings.push(Settings { directions, first_scale, reach });
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_are_the_slopes_of_the_loss() {
+    for band in [9, 16] {
+        let mut all = Vec::new();
+        every(&mut all, band);
+        assert!(all.len() >= 13, "{}", all.len());
+        for settings in all {
+            let plan = Scattering::new(band, settings).unwrap();
+            let (own, target) = (map(band, 1), plan.coefficients(&map(band, 2)).unwrap());
+            let loss =
+                |m: &crate::sphere::Harmonics| plan.coefficients(m).unwrap().loss(&target, Some(&target)).unwrap().0;
+            let (_, slopes) = plan.gradient(&own, |c| Ok(c.loss(&target, Some(&target))?.1)).unwrap();
+            for (l, m) in [(0, 0), (3, 0), (3, 3), (5, 2), (8, 7)] {
+                for part in 0..if m > 0 { 2 } else { 1 } {
+                    let h = 1e-6;
+                    let moved = |by: f64| {
+                        let mut x = own.clone();
+                        let v = &mut x.order_mut(m)[l - m];
+                        if part == 0 {
+                            v.re += by;
+                        } else {
+                            v.im += by;
+                        }
+                        loss(&x)
+                    };
+                    let expected = (moved(h) - moved(-h)) / (2.0 * h);
+                    let found = if part == 0 { slopes.at(l, m).re } else { slopes.at(l, m).im };
+                    let error = (found - expected).abs();
+                    assert!(error < 1e-6 * expected.abs().max(1e-2), "{settings:?} {l} {m} {part}: {found} {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn symmetric_numbers_are_symmetric_and_come_back_from_the_distinct_ones() {
+    let mut all = Vec::new();
+    every(&mut all, 32);
+    for settings in all {
+        let found = Scattering::new(32, settings).unwrap().coefficients(&map(32, 3)).unwrap();
+        let compact = found.compact();
+        assert!(compact.len() < 2 + found.blocks().iter().map(|b| b.len()).sum::<usize>() || found.c11.len() <= 1);
+        let back = Coefficients::expand(32, settings, &compact).unwrap();
+        let scale = found.c11.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        assert!(found.c11.iter().zip(&back.c11).all(|(a, b)| (a - b).abs() <= 1e-13 * scale), "{settings:?}");
+        assert!(Coefficients::expand(32, settings, &compact[1..]).is_err());
+        assert_eq!(found.index().len(), found.blocks().iter().map(|b| b.len()).sum::<usize>());
+    }
+}
+
+#[test]
+fn the_index_tells_what_each_number_is() {
+    let settings = Settings { directions: 2, first_scale: 0, reach: None };
+    let found = Scattering::new(8, settings).unwrap().coefficients(&map(8, 1)).unwrap();
+    let index = found.index();
+    // Scales 0 to 3, three directions.
+    assert_eq!(index[4].block, Block::S1);
+    assert_eq!((index[4].scale, index[4].direction), (1, Some(1)));
+    let c01 = &index[24..];
+    assert_eq!((c01[10].block, c01[10].scale), (Block::C01, 0));
+    assert_eq!(
+        (c01[10].moduli.as_slice(), c01[10].turned.as_slice(), c01[10].direction),
+        (&[2][..], &[0][..], Some(1))
+    );
+    let c11 = &c01[found.c01.len()..];
+    // [a, b, j, k, n] = [1, 2, 0, 2, 1] of scale 0, which has three later ones.
+    let at = (((3 + 2) * 3) * 3 + 2) * 3 + 1;
+    assert_eq!(
+        (c11[at].moduli.as_slice(), c11[at].turned.as_slice(), c11[at].direction),
+        (&[2, 3][..], &[0, 2][..], Some(1))
+    );
+}
+
+#[test]
+fn rotations_about_the_axis_change_nothing_and_threads_neither() {
+    let plan = Scattering::new(24, Settings::default()).unwrap();
+    let own = map(24, 4);
+    let mut turned = own.clone();
+    for m in 0..24 {
+        let angle = 0.7 * m as f64;
+        let turn = rustfft::num_complex::Complex::new(libm::cos(angle), libm::sin(angle));
+        turned.order_mut(m).iter_mut().for_each(|v| *v *= turn);
+    }
+    let (a, b) = (plan.coefficients(&own).unwrap(), plan.coefficients(&turned).unwrap());
+    // Moduli are sampled: they see the turn in the digits that aliasing reaches.
+    assert!(a.p00.iter().zip(&b.p00).all(|(x, y)| (x - y).abs() < 1e-12 * x.abs()));
+    assert!(a
+        .c01
+        .iter()
+        .zip(&b.c01)
+        .all(|(x, y)| (x - y).abs() < 0.02 * a.c01.iter().fold(0.0, |m: f64, v| m.max(v.abs()))));
+    let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+    let run = || plan.gradient(&own, |c| Ok(c.clone())).unwrap();
+    assert!(pool(1).install(run) == pool(3).install(run));
+}
+
+#[test]
+fn look_alikes_have_the_numbers_of_the_map_and_follow_the_seed() {
+    let plan = Scattering::new(16, Settings { directions: 2, first_scale: 1, reach: None }).unwrap();
+    let portrait = plan.portrait(&map(16, 7)).unwrap();
+    let drawing = Drawing { seed: 3, evaluations: 400, enough: 1e-4 };
+    let mut told = 0;
+    let drawn = plan.draw(&portrait, drawing, |count, _| told = count).unwrap();
+    assert!(drawn.loss < 1e-3 * drawn.first_loss && told == drawn.evaluations, "{drawn:?}");
+    assert_eq!(plan.draw(&portrait, drawing, |_, _| ()).unwrap(), drawn);
+    let other = plan.draw(&portrait, Drawing { seed: 4, ..drawing }, |_, _| ()).unwrap();
+    assert!(other.map != drawn.map);
+    let smaller = Scattering::new(8, plan.settings()).unwrap();
+    assert!(smaller.draw(&portrait, drawing, |_, _| ()).is_err());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let of = |band, directions, first_scale, reach| Scattering::new(band, Settings { directions, first_scale, reach });
+    assert!(of(16, 0, 0, None).is_err() && of(16, 6, 0, None).is_err());
+    assert!(of(16, 3, 4, None).is_err() && of(16, 3, 3, None).is_ok());
+    assert!(of(0, 3, 0, None).is_err() && of(1 << 20, 3, 0, None).is_err() && of(16, 3, 0, Some(0)).is_err());
+    assert!(of(16, 3, 0, None).unwrap().coefficients(&map(8, 1)).is_err());
+}
