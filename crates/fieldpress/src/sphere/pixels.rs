@@ -80,19 +80,19 @@ fn reordered<T: Copy>(nside: usize, map: &[T], from: fn(usize, usize) -> usize) 
     Ok((0..pixels).filter_map(|p| map.get(from(nside, p)).copied()).collect())
 }
 
-/// Rings are numbered from 1 at the north pole. On a ring with `4 k` pixels, longitudes are counted in `pi / 4k`: pixel `j`, from 0, is at `2 j + 2 - s`, `s`
-/// being 1 where the ring does not begin at longitude 0.
+/// Rings are numbered from 1 at the north pole. On a ring with `4 k` pixels, longitudes are counted in `pi / 4k`: pixel `j`, from 0, is at `2 j + shift`.
 struct Place {
     ring: usize,
     k: usize,
-    s: usize,
+    /// 0 where the ring begins at longitude 0, else 1.
+    shift: usize,
 }
 
 impl Place {
     fn new(nside: usize, ring: usize) -> Place {
         let k = ring.min(4 * nside - ring).min(nside);
-        let s = if k < nside { 1 } else { (ring + 1 - nside) % 2 };
-        Place { ring, k, s }
+        let shift = if k < nside { 1 } else { (ring + 1 - nside) % 2 };
+        Place { ring, k, shift }
     }
     /// The number of its first pixel.
     fn first(&self, nside: usize) -> usize {
@@ -131,13 +131,13 @@ fn ring_of(nside: usize, nested: usize) -> usize {
     let all = 4 * place.k;
     // Of the first face of the equator one half is west of longitude 0.
     let eighths = (2 * column + MIDDLE[row]) * place.k + 2 * all + x - y;
-    place.first(nside) + ((eighths + place.s) / 2 - 1) % all
+    place.first(nside) + (eighths - place.shift) / 2 % all
 }
 
 fn nested_of(nside: usize, pixel: usize) -> usize {
     let place = Place::new(nside, ring_number(nside, pixel));
     let (k, all) = (place.k, 8 * place.k);
-    let eighths = 2 * (pixel - place.first(nside)) + 2 - place.s;
+    let eighths = 2 * (pixel - place.first(nside)) + place.shift;
     // Of the faces at this longitude, one of each row, it is the one whose corners are around the pixel.
     let face = (0..3).find_map(|row| {
         let from_west = (eighths + all + k - MIDDLE[row] * k) % all;
