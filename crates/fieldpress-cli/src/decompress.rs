@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use clap::Args;
 use fieldpress::files::{
-    export_array, export_npz, restore_cells, restore_file, restore_points, ArrayFormat, Glob, Selection,
+    export_array, export_npz, read_portrait, restore_cells, restore_file, restore_points, ArrayFormat, Glob, Selection,
 };
+use fieldpress::sphere::scattering::Drawing;
 use fieldpress::{Archive, Error, Result};
 
+use crate::emulate;
 use crate::files::{archive, is_stream, same_file, shown, Outputs, ENDING};
+use crate::maps::write_npy;
 use crate::progress::Progress;
 
 /// Put the files of an archive together again, or take arrays out of it.
+///
+/// Of the statistics that `fieldpress scatter` keeps, a map that looks like the original is drawn, which cannot be had back: see `fieldpress emulate`.
 ///
 /// A file comes back in its own format. Where --arrays, --region or --level are given, or OUT ends in .npy, .npz or .raw though the file
 /// had another format, arrays are written instead: one to .npy or .raw, any number to .npz.
@@ -58,6 +63,13 @@ impl Decompress {
         let output = self.output()?;
         let place = |e: Error| e.at(shown(&self.archive));
         let mut outputs = Outputs::default();
+        let whole = self.arrays.is_empty() && self.region.is_none() && self.level.is_none();
+        if let Some((portrait, sampling)) = read_portrait(&archive).map_err(place)?.filter(|_| whole) {
+            // What was kept is not the map: what comes is one that looks like it.
+            self.spare_archive(std::slice::from_ref(&output))?;
+            let (shape, values) = emulate::look_alike(&portrait, &sampling, Drawing::default(), quiet)?;
+            return write_npy(&output, self.force, &shape, values);
+        }
         if self.takes_arrays(&archive, &output) {
             self.spare_archive(std::slice::from_ref(&output))?;
             self.export(&archive, &output, quiet, &mut outputs).map_err(place)?;

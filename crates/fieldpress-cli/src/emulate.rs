@@ -69,15 +69,8 @@ impl Emulate {
         let started = Instant::now();
         let drawn = draw(&portrait, self.drawing(), quiet)?;
         let elapsed = started.elapsed().as_secs_f64();
-        let onto = match self.onto.as_deref().unwrap_or(&sampling) {
-            "gl" => Sampling::GaussLegendre,
-            "mwss" => Sampling::Mwss,
-            "dh" => Sampling::DriscollHealy,
-            "mw" | "healpix" => Sampling::Mw,
-            other => return Err(Error::invalid(format!("expected a sampling (mw mwss dh gl), found {other:?}"))),
-        };
-        let transform = Transform::new(Grid::new(onto, drawn.map.band())?)?;
-        write_npy(&self.output, self.force, &transform.grid().shape(), transform.synthesis(&drawn.map)?)?;
+        let (shape, values) = onto(&drawn, self.onto.as_deref().unwrap_or(&sampling))?;
+        write_npy(&self.output, self.force, &shape, values)?;
         let likeness = original.map(|o| Likeness::of(&o, &drawn.map)).transpose()?;
         let head = format!(
             "{}: loss {} of that of the noise, {} evaluations, {} s",
@@ -117,8 +110,31 @@ impl Emulate {
     }
 }
 
+/// The points of a look-alike on a sampling, and their shape.
+fn onto(drawn: &Drawn, sampling: &str) -> Result<(Vec<usize>, Vec<f64>)> {
+    let sampling = match sampling {
+        "gl" => Sampling::GaussLegendre,
+        "mwss" => Sampling::Mwss,
+        "dh" => Sampling::DriscollHealy,
+        "mw" | "healpix" => Sampling::Mw,
+        other => return Err(Error::invalid(format!("expected a sampling (mw mwss dh gl), found {other:?}"))),
+    };
+    let transform = Transform::new(Grid::new(sampling, drawn.map.band())?)?;
+    Ok((transform.grid().shape(), transform.synthesis(&drawn.map)?))
+}
+
+/// A look-alike on the sampling of the map, and its shape.
+pub(crate) fn look_alike(
+    portrait: &Portrait,
+    sampling: &str,
+    drawing: Drawing,
+    quiet: bool,
+) -> Result<(Vec<usize>, Vec<f64>)> {
+    onto(&draw(portrait, drawing, quiet)?, sampling)
+}
+
 /// A look-alike, with progress on a terminal.
-pub(crate) fn draw(portrait: &Portrait, drawing: Drawing, quiet: bool) -> Result<Drawn> {
+fn draw(portrait: &Portrait, drawing: Drawing, quiet: bool) -> Result<Drawn> {
     let plan = Scattering::new(portrait.coefficients.band(), portrait.coefficients.settings())?;
     let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(5) };
     let bar = ProgressBar::with_draw_target(Some(drawing.evaluations as u64), target);

@@ -3,21 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fieldpress::files::{verify_file, ArrayVerdict, FileVerdict};
+use fieldpress::files::{read_portrait, verify_file, ArrayVerdict, FileVerdict};
+use fieldpress::sphere::scattering::{Portrait, Scattering};
 use fieldpress::{Archive, Error, Result};
 use serde_json::{json, Value};
 
+use crate::compare::arrays_of;
 use crate::files::{archive, input_of, is_stream, shown};
+use crate::maps::How;
 use crate::numbers::{criterion, json as number, short, tolerance};
 use crate::progress::Progress;
 use crate::screen::{closed, say};
 use crate::table::Table;
 use crate::Answer;
 
+/// Statistics of a map are the same when they differ by less than this part of the largest of their block.
+const STATISTICS: f64 = 1e-10;
+
 /// Read originals again and decide whether an archive keeps their bounds.
 ///
 /// Every bound is worked out anew from the original and decided exactly; NaN, infinities, -0.0, fill values, lossless arrays and
-/// all bytes outside arrays must be the same bits.
+/// all bytes outside arrays must be the same bits. Of what `fieldpress scatter` keeps, the statistics are worked out again and compared.
 #[derive(Args)]
 pub(crate) struct Verify {
     /// The original file; several for an archive of several.
@@ -40,6 +46,9 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(&self, quiet: bool) -> Result<Answer> {
         let archive = archive(&self.archive)?;
+        if let Some((portrait, sampling)) = read_portrait(&archive).map_err(|e| e.at(shown(&self.archive)))? {
+            return self.statistics(&portrait, &sampling);
+        }
         let total = archive.directory().arrays.iter().map(|a| a.raw_bytes()).sum();
         let progress = Progress::new(total, quiet);
         let mut verdicts = Vec::new();
@@ -58,6 +67,56 @@ impl Verify {
         };
         // The verdict stands whether or not somebody reads all of it.
         told.or_else(|e| if closed() { Ok(()) } else { Err(e) })?;
+        Ok(if holds { Answer::Yes } else { Answer::No })
+    }
+    /// Whether these are the statistics of the map.
+    fn statistics(&self, kept: &Portrait, sampling: &str) -> Result<Answer> {
+        let [original] = self.originals.as_slice() else {
+            return Err(Error::invalid(format!("expected one map for its statistics, found {}", self.originals.len())));
+        };
+        let c = &kept.coefficients;
+        let healpix = sampling == "healpix";
+        let how = How { sampling: Some(sampling), band: healpix.then_some(c.band()), ..How::default() };
+        let all = arrays_of(original, &Default::default()).map_err(|e| e.at(shown(original)))?;
+        let [map] = all.as_slice() else {
+            return Err(Error::invalid(format!("expected one array, found {}", all.len())).at(shown(original)));
+        };
+        let (map, _) = how.analysis(map).map_err(|e| e.at(shown(original)))?;
+        let found = Scattering::new(c.band(), c.settings())
+            .and_then(|p| p.portrait(&map))
+            .map_err(|e| e.at(shown(original)))?;
+        let blocks = |p: &Portrait| {
+            let c = &p.coefficients;
+            let [s1, p00, c01, c11] = c.blocks().map(<[f64]>::to_vec);
+            [
+                ("mean", vec![p.mean]),
+                ("variance", vec![c.variance]),
+                ("spectrum", p.spectrum.clone()),
+                ("S1", s1),
+                ("P00", p00),
+                ("C01", c01),
+                ("C11", c11),
+            ]
+        };
+        let mut table = Table::new(&["block", "verdict", "numbers", "max error", "largest"], 0);
+        let (mut holds, mut list) = (true, Vec::new());
+        let deviation = c.variance.max(0.0).sqrt();
+        for ((name, a), (_, b)) in blocks(&found).iter().zip(&blocks(kept)) {
+            let error = a.iter().zip(b).fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
+            let largest = b.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+            // A mean of 0 has digits of the map's size.
+            let good = error <= STATISTICS * largest.max(if *name == "mean" { deviation } else { 0.0 });
+            holds &= good;
+            let word = if good { "holds" } else { "VIOLATED" };
+            table.push(vec![name.to_string(), word.into(), b.len().to_string(), short(error), short(largest)]);
+            list.push(json!({ "block": name, "holds": good, "numbers": b.len(), "max_error": number(error), "largest": number(largest) }));
+        }
+        say(match self.json {
+            true => json!({ "holds": holds, "statistics": list }).to_string(),
+            false => {
+                format!("{}\n{}: {}", table.text(), shown(&self.archive), if holds { "holds" } else { "VIOLATED" })
+            }
+        })?;
         Ok(if holds { Answer::Yes } else { Answer::No })
     }
     fn text(&self, v: &FileVerdict) -> String {

@@ -7,6 +7,7 @@ mod elements;
 mod files;
 mod misc;
 mod regions;
+mod sphere;
 mod streams;
 mod support;
 mod survey;

@@ -127,7 +127,7 @@ impl<const W: usize> Work for Whole<'_, W> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.fft.run(self.sign, self.x, self.out);
+        self.fft.whole(self.sign, self.x, self.out);
     }
 }
 
@@ -174,19 +174,27 @@ impl Fft {
         }
         let places: Vec<Place<1>> = x.iter().map(|v| [[v.re], [v.im]]).collect();
         let mut out = places.clone();
-        widest(Whole { fft: self, sign, x: &places, out: &mut out });
+        self.run(sign, &places, &mut out);
         x.iter_mut().zip(&out).for_each(|(x, [[re], [im]])| *x = C::new(*re, *im));
     }
-    /// `W` sequences together. Both are as long as the transform; otherwise nothing is done.
-    #[inline(always)]
+    /// `W` sequences together. Both are as long as the transform; otherwise nothing is done. Compiled for wide vectors by itself, once, whoever calls.
     pub(super) fn run<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
-        if x.len() != self.n || out.len() != self.n {
-            return;
+        if x.len() == self.n && out.len() == self.n {
+            widest(Whole { fft: self, sign, x, out });
         }
-        match &self.chirp {
-            Some(chirp) => chirp.run(sign, x, out),
-            None => self.small(sign, x, out),
+    }
+    #[inline(always)]
+    fn whole<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
+        let Some(chirp) = &self.chirp else { return self.small(sign, x, out) };
+        let mut long = vec![[[0.0; W]; 2]; chirp.inner.n];
+        chirp.prepare(sign, x, &mut long);
+        let mut other = long.clone();
+        chirp.inner.run(-1.0, &long, &mut other);
+        for (o, f) in other.iter_mut().zip(&chirp.filter) {
+            *o = turned(o, *f, -1.0);
         }
+        chirp.inner.run(1.0, &other, &mut long);
+        chirp.finish(sign, &long, out);
     }
     #[inline(always)]
     fn small<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
@@ -333,24 +341,25 @@ impl Chirp {
         let scale = 1.0 / inner.len() as f64;
         Chirp { inner, turns, filter: filter.iter().map(|v| [v.re * scale, v.im * scale]).collect() }
     }
+    /// The values turned; for the sign +1 their conjugates.
     #[inline(always)]
-    fn run<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
-        let mut long = vec![[[0.0; W]; 2]; self.inner.n];
-        let mut other = long.clone();
-        // The sign +1 by conjugates: of the input, and of the output.
-        let conjugate = |[re, im]: Place<W>| [re, im.map(|v| -sign * v)];
+    fn prepare<const W: usize>(&self, sign: f64, x: &[Place<W>], long: &mut [Place<W>]) {
         for (l, (x, t)) in long.iter_mut().zip(x.iter().zip(&self.turns)) {
-            *l = turned(&conjugate(*x), *t, -1.0);
-        }
-        self.inner.small(-1.0, &long, &mut other);
-        for (o, f) in other.iter_mut().zip(&self.filter) {
-            *o = turned(o, *f, -1.0);
-        }
-        self.inner.small(1.0, &other, &mut long);
-        for (o, (l, t)) in out.iter_mut().zip(long.iter().zip(&self.turns)) {
-            *o = conjugate(turned(l, *t, -1.0));
+            *l = turned(&conjugate(x, sign), *t, -1.0);
         }
     }
+    #[inline(always)]
+    fn finish<const W: usize>(&self, sign: f64, long: &[Place<W>], out: &mut [Place<W>]) {
+        for (o, (l, t)) in out.iter_mut().zip(long.iter().zip(&self.turns)) {
+            *o = conjugate(&turned(l, *t, -1.0), sign);
+        }
+    }
+}
+
+/// For the sign +1 the conjugate.
+#[inline(always)]
+fn conjugate<const W: usize>([re, im]: &Place<W>, sign: f64) -> Place<W> {
+    [*re, im.map(|v| -sign * v)]
 }
 
 #[cfg(test)]
@@ -385,7 +394,7 @@ mod tests {
             let x: Vec<Place<8>> =
                 (0..n).map(|k| [0, 1].map(|p| std::array::from_fn(|l| ((k * 5 + l * 3 + p) % 11) as f64))).collect();
             let mut out = x.clone();
-            widest(Whole { fft: &fft, sign: 1.0, x: &x, out: &mut out });
+            fft.run(1.0, &x, &mut out);
             for l in 0..8 {
                 let mut alone: Vec<C> = x.iter().map(|v| C::new(v[0][l], v[1][l])).collect();
                 fft.backward(&mut alone);

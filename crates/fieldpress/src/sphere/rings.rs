@@ -290,7 +290,6 @@ impl Rings {
     }
     /// The same where all rings have as many points, as they are transformed: for a spin of 0 the north in the real parts of one line and the south in the imaginary ones, otherwise a
     /// line each.
-    #[inline(always)]
     pub(super) fn lines(
         &self,
         spin: usize,
@@ -298,13 +297,12 @@ impl Rings {
         phases: impl Fn(usize) -> [Sums; 2],
     ) -> Vec<Vec<Place<LANES>>> {
         let Some(fft) = self.ffts.values().next() else { return Vec::new() };
-        ToRings { fft, at: 0, turns: &vec![[1.0, 0.0]; band], spin, phases }.run()
+        widest(ToRings { fft, at: 0, turns: &vec![[1.0, 0.0]; band], spin, phases })
     }
     /// The transpose of [`Rings::lines`]: `sum of X e^(-i m phi)` for each order, as sums for both signs of the spin.
-    #[inline(always)]
     pub(super) fn orders(&self, spin: usize, band: usize, lines: Vec<Vec<Place<LANES>>>) -> Vec<[Sums; 2]> {
         let Some(fft) = self.ffts.values().next() else { return Vec::new() };
-        FromRings { fft, turns: &vec![[1.0, 0.0]; band], spin, lines }.run()
+        widest(FromRings { fft, turns: &vec![[1.0, 0.0]; band], spin, lines })
     }
     /// What the rings of group `g` give to the sums over colatitudes: `value` of a point of a map, and the ring it is on, times its weight. For both signs of the
     /// spin the sums of each order.

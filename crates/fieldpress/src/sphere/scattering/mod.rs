@@ -17,6 +17,7 @@ mod wavelets;
 pub use coefficients::{Block, Coefficients, Entry};
 pub use emulate::{noise, Drawing, Drawn, Portrait};
 pub use plan::{Scattering, Settings};
+pub use second::Cross;
 pub use wavelets::{directionality, scale_bands, wavelet_spectra};
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Work for Matrix<'_> {
             for n in Scattering::signed(*spin) {
                 let mut all = vec![ZERO; sources.len() * count];
                 let orders = Orders { m, n, band: scale.band, weights: &scale.wavelets[i] };
-                Up { orders, places: &scale.rings.places, columns: sources, sums: &mut all }.run();
+                widest(Up { orders, places: &scale.rings.places, columns: sources, sums: &mut all });
                 sums.push(all);
             }
             for s in 0..sources.len() {
@@ -204,7 +204,7 @@ impl Work for Back<'_> {
     fn run(self) -> Vec<Vec<C>> {
         let Back { matrix, slopes, counts } = self;
         let Matrix { plan, scale, m, sources } = matrix;
-        let rows = Matrix { plan, scale, m, sources }.run();
+        let rows = widest(Matrix { plan, scale, m, sources });
         let count = rows.len();
         let mut back = vec![vec![[0.0; LANES]; counts.len()]; count];
         for (back, slopes) in back.iter_mut().zip(slopes.chunks_exact(count)) {
@@ -269,12 +269,23 @@ impl Work for Back<'_> {
             for (n, sums) in signed.iter().zip(&sums) {
                 let orders = Orders { m, n: *n, band: scale.band, weights: &scale.wavelets[i] };
                 let mut slices: Vec<&mut [C]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
-                Down { orders, places: &scale.rings.places, sums, columns: &mut slices }.run();
+                widest(Down { orders, places: &scale.rings.places, sums, columns: &mut slices });
             }
             place += if *spin == 0 { 1 } else { 2 };
         }
         columns
     }
+}
+
+/// Coefficients of two maps with each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cross {
+    /// Means of the products of fields.
+    pub p00: Vec<f64>,
+    /// Integrals of fields of moduli of the first map with fields of the second.
+    pub c01: Vec<f64>,
+    /// Integrals of fields of moduli of the first with such of the second.
+    pub c11: Vec<f64>,
 }
 
 /// Places of a product in a square matrix of basis fields.
@@ -324,26 +335,64 @@ impl Scattering {
     /// `C01` and `C11` of a scale.
     pub(super) fn second_layer(&self, place: usize, map: &Harmonics, moduli: &[&[Harmonics]], out: &mut Coefficients) {
         let square = self.products(place, &self.sources(place, map, moduli));
-        let (g, fields) = (self.directions(), self.settings.directions);
         let Some(&(later, c01, c11)) = out.parts().get(place) else { return };
-        let sum = |s: usize, t: usize, n: usize| {
-            let turns = &self.turns[n];
-            (0..fields).fold(0.0, |all, x| {
-                let row = (0..fields).fold(0.0, |r, y| r + turns[y] * square.values[square.at((s, x), (t, y))]);
-                all + turns[x] * row
-            })
-        };
+        let g = self.directions();
+        let (c01, c11) = (c01..c01 + later * g * g, c11..c11 + later * later * g * g * g);
+        self.extract(&square, (0, 0), later, &mut out.c01[c01], &mut out.c11[c11]);
+    }
+    /// The sum of the product of two sources in a direction.
+    fn product(&self, square: &Square, s: usize, t: usize, direction: usize) -> f64 {
+        let (turns, fields) = (&self.turns[direction], self.settings.directions);
+        (0..fields).fold(0.0, |all, x| {
+            let row = (0..fields).fold(0.0, |r, y| r + turns[y] * square.values[square.at((s, x), (t, y))]);
+            all + turns[x] * row
+        })
+    }
+    /// `C01` and `C11` of a scale: moduli of the map that is source `first.0`, with the map and the moduli of the one that is source `first.1`.
+    fn extract(&self, square: &Square, first: (usize, usize), later: usize, c01: &mut [f64], c11: &mut [f64]) {
+        let g = self.directions();
         for s in 0..later * g {
             for n in 0..g {
-                out.c01[c01 + s * g + n] = sum(1 + s, 0, n);
+                c01[s * g + n] = self.product(square, first.0 + 1 + s, first.1, n);
             }
             for t in 0..later * g {
                 let (a, j, b, k) = (s / g, s % g, t / g, t % g);
                 for n in 0..g {
-                    out.c11[c11 + (((a * later + b) * g + j) * g + k) * g + n] = sum(1 + s, 1 + t, n);
+                    c11[(((a * later + b) * g + j) * g + k) * g + n] =
+                        self.product(square, first.0 + 1 + s, first.1 + 1 + t, n);
                 }
             }
         }
+    }
+    /// What two maps have in common: `P00`, `C01` and `C11` with the second factor from the second map, in the order of [`Coefficients`]; of a map with itself those of its
+    /// [`Scattering::coefficients`]. Errors: `InvalidArgument` for another band-limit.
+    pub fn cross(&self, first: &Harmonics, second: &Harmonics) -> Result<Cross> {
+        let blank = Coefficients::zeros(self);
+        let mut out = Cross { p00: blank.p00.clone(), c01: blank.c01.clone(), c11: blank.c11.clone() };
+        let (g, mut layers) = (self.directions(), Vec::new());
+        for map in [first, second] {
+            self.fits(map)?;
+            let all = (0..self.scales.len()).map(|p| Ok(self.first_layer(p, map, false)?.moduli));
+            layers.push(all.collect::<Result<Vec<_>>>()?);
+        }
+        let parts = blank.parts();
+        for place in 0..self.scales.len() {
+            let mut sources = Vec::new();
+            for (map, moduli) in [first, second].into_iter().zip(&layers) {
+                let moduli: Vec<&[Harmonics]> = moduli.iter().map(Vec::as_slice).collect();
+                sources.extend(self.sources(place, map, &moduli));
+            }
+            let other = sources.len() / 2;
+            let square = self.products(place, &sources);
+            for n in 0..g {
+                out.p00[place * g + n] = self.product(&square, 0, other, n) / (4.0 * std::f64::consts::PI);
+            }
+            if let Some(&(later, c01, c11)) = parts.get(place) {
+                let (c01, c11) = (c01..c01 + later * g * g, c11..c11 + later * later * g * g * g);
+                self.extract(&square, (0, other), later, &mut out.c01[c01], &mut out.c11[c11]);
+            }
+        }
+        Ok(out)
     }
     /// Adds to the derivatives by the coefficients of the map and of the moduli what comes through `C01` and `C11` of a scale.
     pub(super) fn second_layer_back(

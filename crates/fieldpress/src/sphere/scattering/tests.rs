@@ -135,3 +135,24 @@ fn what_makes_no_sense_is_refused() {
     assert!(of(0, 3, 0, None).is_err() && of(1 << 20, 3, 0, None).is_err() && of(16, 3, 0, Some(0)).is_err());
     assert!(of(16, 3, 0, None).unwrap().coefficients(&map(8, 1)).is_err());
 }
+
+#[test]
+fn a_map_has_its_own_numbers_in_common_with_itself() {
+    let near = |a: &[f64], b: &[f64]| {
+        let scale = b.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12 * scale)
+    };
+    for settings in [Settings::default(), Settings { directions: 2, first_scale: 1, reach: Some(2) }] {
+        let plan = Scattering::new(24, settings).unwrap();
+        let (own, other) = (map(24, 1), map(24, 2));
+        let (found, alone) = (plan.cross(&own, &own).unwrap(), plan.coefficients(&own).unwrap());
+        assert!(near(&found.p00, &alone.p00) && near(&found.c01, &alone.c01) && near(&found.c11, &alone.c11));
+        // Fields are linear in the second map where only it is there.
+        let mut sum = own.clone();
+        sum.add(&other);
+        let (a, b) = (plan.cross(&other, &own).unwrap(), plan.cross(&other, &other).unwrap());
+        let both = plan.cross(&other, &sum).unwrap();
+        let added: Vec<f64> = a.c01.iter().zip(&b.c01).map(|(a, b)| a + b).collect();
+        assert!(near(&both.c01, &added));
+    }
+}

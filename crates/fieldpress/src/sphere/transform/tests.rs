@@ -116,7 +116,7 @@ fn threads_change_nothing_and_what_does_not_fit_is_refused() {
 #[test]
 fn fields_of_any_spin_come_back_from_every_exact_sampling() {
     for sampling in EXACT {
-        for (band, spin) in [(8, 1), (17, 2), (24, 3), (24, 5)] {
+        for (band, spin) in [(8, 1usize), (17, 2), (24, 3), (24, 5)] {
             let t = of(sampling, band);
             let (mut e, mut b) = (noise(band), noise(band));
             b.order_mut(1).iter_mut().for_each(|v| *v *= -0.3);
