@@ -13,6 +13,7 @@ mod likeness;
 mod pixels;
 mod recursion;
 mod rings;
+mod rotation;
 pub mod scattering;
 mod transform;
 
