@@ -128,16 +128,8 @@ impl Compare {
         self.load_of(path, &self.arrays)
     }
     fn load_of(&self, path: &Path, patterns: &[Glob]) -> Result<Vec<Named>> {
-        let file = input(path)?;
+        let mut arrays = arrays_of(path, &self.open)?;
         let wanted = |name: &str| patterns.is_empty() || patterns.iter().any(|g| g.matches(name));
-        let arrays = if Archive::matches(&file.bytes) {
-            Archive::open(file.bytes, Limits::default()).and_then(from_archive)
-        } else {
-            let named = |a: fieldpress::io::FileArray| Named { name: a.name, source: a.source, stored: None };
-            let dataset = fieldpress::io::open(&file.name, file.bytes, &self.open.options());
-            dataset.map(|d| d.arrays.into_iter().map(named).collect())
-        };
-        let mut arrays: Vec<Named> = arrays.map_err(|e| e.at(shown(path)))?;
         arrays.retain(|a| wanted(&a.name));
         Ok(arrays)
     }
@@ -206,6 +198,19 @@ impl Compare {
         }
         Ok(text)
     }
+}
+
+/// The arrays of a file, or of an archive. Errors name it.
+pub(crate) fn arrays_of(path: &Path, open: &OpenArgs) -> Result<Vec<Named>> {
+    let file = input(path)?;
+    let arrays = if Archive::matches(&file.bytes) {
+        Archive::open(file.bytes, Limits::default()).and_then(from_archive)
+    } else {
+        let named = |a: fieldpress::io::FileArray| Named { name: a.name, source: a.source, stored: None };
+        let dataset = fieldpress::io::open(&file.name, file.bytes, &open.options());
+        dataset.map(|d| d.arrays.into_iter().map(named).collect())
+    };
+    arrays.map_err(|e| e.at(shown(path)))
 }
 
 fn from_archive(archive: Archive) -> Result<Vec<Named>> {

@@ -14,6 +14,7 @@ mod info;
 mod list;
 mod look;
 mod numbers;
+mod plot;
 mod progress;
 mod screen;
 mod survey;
@@ -58,6 +59,7 @@ enum Command {
     Compare(compare::Compare),
     Bench(bench::Bench),
     Survey(survey::Survey),
+    Plot(plot::Plot),
     List(list::List),
     Completions(completions::Completions),
 }
@@ -78,6 +80,7 @@ fn run(cli: &Cli) -> Result<Answer> {
         Command::Compare(c) => c.run().map(|()| Answer::Yes),
         Command::Bench(c) => c.run(quiet).map(|()| Answer::Yes),
         Command::Survey(c) => c.run(quiet).map(|()| Answer::Yes),
+        Command::Plot(c) => c.run().map(|()| Answer::Yes),
         Command::List(c) => c.run().map(|()| Answer::Yes),
         Command::Completions(c) => c.run().map(|()| Answer::Yes),
     }
