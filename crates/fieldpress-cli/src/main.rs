@@ -16,6 +16,7 @@ mod list;
 mod look;
 mod maps;
 mod numbers;
+mod plot;
 mod progress;
 mod scatter;
 mod screen;
@@ -65,6 +66,7 @@ enum Command {
     Scatter(scatter::Scatter),
     Emulate(emulate::Emulate),
     Sht(sht::Sht),
+    Plot(plot::Plot),
     List(list::List),
     Completions(completions::Completions),
 }
@@ -88,6 +90,7 @@ fn run(cli: &Cli) -> Result<Answer> {
         Command::Scatter(c) => c.run().map(|()| Answer::Yes),
         Command::Emulate(c) => c.run(quiet).map(|()| Answer::Yes),
         Command::Sht(c) => c.run().map(|()| Answer::Yes),
+        Command::Plot(c) => c.run().map(|()| Answer::Yes),
         Command::List(c) => c.run().map(|()| Answer::Yes),
         Command::Completions(c) => c.run().map(|()| Answer::Yes),
     }

@@ -37,7 +37,12 @@ pub(crate) struct MapArgs {
 /// As many as healpy's default.
 const ITERATIONS: usize = 3;
 /// The fill value of HEALPix.
-const UNSEEN: f64 = -1.6375e30;
+pub(crate) const UNSEEN: f64 = -1.6375e30;
+
+/// Whether there is nothing at a point of a map. In 32 bits the fill value is another number.
+pub(crate) fn is_missing(value: f64) -> bool {
+    value.is_nan() || (value / UNSEEN - 1.0).abs() < 1e-5
+}
 
 impl MapArgs {
     /// The map in a file or archive: its coefficients, and its sampling.
@@ -96,7 +101,7 @@ impl How<'_> {
             let Some(nside) = healpix else { return Err(Error::invalid("expected a HEALPix map with --nested")) };
             values = fieldpress::sphere::map_to_ring(nside, &values)?;
         }
-        let missing = values.iter().filter(|v| !v.is_finite() || (**v / UNSEEN - 1.0).abs() < 1e-6).count();
+        let missing = values.iter().filter(|v| v.is_infinite() || is_missing(**v)).count();
         if missing > 0 {
             return Err(Error::invalid(format!(
                 "expected a map without holes, found {missing} points that are NaN, infinite or UNSEEN"

@@ -6,6 +6,7 @@ mod compare;
 mod elements;
 mod files;
 mod misc;
+mod plot;
 mod regions;
 mod sphere;
 mod streams;

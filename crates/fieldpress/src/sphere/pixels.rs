@@ -109,7 +109,7 @@ impl Place {
 fn ring_number(nside: usize, pixel: usize) -> usize {
     let (cap, all) = (2 * nside * (nside - 1), 12 * nside * nside);
     // Before ring i of a cap there are 2 i (i - 1) pixels.
-    let in_cap = |p: usize| (1 + (1 + 2 * p).isqrt()) / 2;
+    let in_cap = |p: usize| (1 + 2 * p).isqrt().div_ceil(2);
     if pixel < cap {
         in_cap(pixel)
     } else if pixel < all - cap {
@@ -125,7 +125,7 @@ const MIDDLE: [usize; 3] = [1, 0, 1];
 fn ring_of(nside: usize, nested: usize) -> usize {
     let face = nested / (nside * nside);
     let (row, column) = (face / 4, face % 4);
-    let (x, y) = (even_bits(nested % (nside * nside)), even_bits(nested % (nside * nside) >> 1));
+    let (x, y) = (even_bits(nested % (nside * nside)), even_bits((nested % (nside * nside)) >> 1));
     // x and y go up from the southern corner of the face, to the east and to the west.
     let place = Place::new(nside, (row + 2) * nside - x - y - 1);
     let all = 4 * place.k;

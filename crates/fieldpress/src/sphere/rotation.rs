@@ -73,7 +73,7 @@ impl Take for Both<'_> {
         let degrees = self.scales.iter().zip(self.from).zip(self.to.iter_mut()).skip(number);
         for (i, (row, ((s, v), sum))) in rows.iter().zip(degrees).enumerate() {
             // At pi - beta there is (-1)^(l+m) d^l_(m,-n)(beta).
-            let other = if (self.lesser + i) % 2 == 0 { row[0][1] } else { -row[0][1] };
+            let other = if (self.lesser + i).is_multiple_of(2) { row[0][1] } else { -row[0][1] };
             let (plus, minus) = (s * (row[0][0] + other), s * (row[0][0] - other));
             if self.n == 0 {
                 *sum += v * (s * row[0][0]);
