@@ -193,7 +193,7 @@ fn columns_are_gathered_across_rows() {
         ["Sources/flux#3", "Sources/counts#2", "Sources/flux#4", "Sources/column7#2", "Sources/column8#2", "Sources"]
     );
     same(&file);
-    // Written in pieces, and from the last to the first, the file is the same.
+    // The template goes through the text of a directory.
     let d = opened(&file);
     let mut out = Vec::new();
     let template = serde_json::from_str(&d.template.to_string()).unwrap();
@@ -286,9 +286,9 @@ fn healpix_maps_are_known_and_unseen_pixels_kept() {
             // Through an archive: unseen pixels to the bit, the others within the bound, which the range of these decides.
             for bound in [Bound::Lossless, Bound::Rel(1e-3)] {
                 let input = Input::from_bytes("a.fits", file.clone());
+                let options = FileOptions::new(bound.clone());
                 let mut bytes = Vec::new();
-                let report =
-                    compress_files(&[input.clone()], &mut bytes, &FileOptions::new(bound.clone()), None).unwrap();
+                let report = compress_files(std::slice::from_ref(&input), &mut bytes, &options, None).unwrap();
                 let archive = Archive::open(Arc::new(bytes), Limits::default()).unwrap();
                 let mut back = Vec::new();
                 restore_file(&archive, 0, &mut back, None).unwrap();
