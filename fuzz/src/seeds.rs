@@ -201,7 +201,43 @@ fn files() -> Vec<(&'static str, String, Vec<u8>)> {
     all.push(("nek", "nek-legacy".into(), legacy()));
     all.push(("vlsv", "vlsv".into(), vlsv(false)));
     all.push(("vlsv", "vlsv-big".into(), vlsv(true)));
+    all.push(("fits", "fits-image".into(), fits_image()));
+    all.push(("fits", "fits-table".into(), fits_table()));
     all
+}
+
+/// A header and data unit of a FITS file.
+fn fits(cards: &[&str], mut data: Vec<u8>) -> Vec<u8> {
+    let mut out: Vec<u8> = cards.iter().chain(&["END"]).flat_map(|c| format!("{c:<80}").into_bytes()).collect();
+    out.resize(out.len().next_multiple_of(2880), b' ');
+    data.resize(data.len().next_multiple_of(2880), 0);
+    out.extend(data);
+    out
+}
+
+/// A FITS file with an image of scaled integers.
+fn fits_image() -> Vec<u8> {
+    let shape = ["NAXIS   = 2", "NAXIS1  = 5", "NAXIS2  = 3", "BZERO   = 32768", "BLANK   = -1", "BUNIT   = 'K'"];
+    let cards = [&["SIMPLE  = T", "BITPIX  = 16"], &shape[..]].concat();
+    fits(&cards, (0..15i16).flat_map(|i| (i * i - 9).to_be_bytes()).collect())
+}
+
+/// A FITS file with a HEALPix map of nside 1 between text and a heap.
+fn fits_table() -> Vec<u8> {
+    let mut data = Vec::new();
+    for row in 0..4u8 {
+        data.extend([b'a' + row, b' ']);
+        (0..3).for_each(|i| data.extend((f32::from(row) - i as f32 * 0.1).to_be_bytes()));
+        data.extend([0, 0, 0, 1, 0, 0, 0, row]);
+        data.extend((f64::from(row) * 1e-3).to_be_bytes());
+    }
+    data[2..6].copy_from_slice(&(-1.6375e30f32).to_be_bytes());
+    data.extend(b"heap");
+    let table = ["NAXIS   = 2", "NAXIS1  = 30", "NAXIS2  = 4", "PCOUNT  = 4", "GCOUNT  = 1", "TFIELDS = 4"];
+    let columns = ["TFORM1  = '2A'", "TFORM2  = '3E'", "TFORM3  = '1PB(1)'", "TFORM4  = 'D'", "TTYPE2  = 'T'"];
+    let map = ["PIXTYPE = 'HEALPIX'", "ORDERING= 'NESTED'", "NSIDE   = 1"];
+    let cards = [&["XTENSION= 'BINTABLE'", "BITPIX  = 8"], &table[..], &columns, &map].concat();
+    [fits(&["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0"], Vec::new()), fits(&cards, data)].concat()
 }
 
 /// A Nek5000 field file with `components` values at every node.

@@ -17,9 +17,9 @@ use fieldpress::{Error, Result};
 use super::input::Input;
 
 /// The formats by the first byte of a case; new ones come last.
-pub const FORMATS: [&str; 6] = ["npy", "npz", "raw", "vti", "nek", "vlsv"];
+pub const FORMATS: [&str; 7] = ["npy", "npz", "raw", "vti", "nek", "vlsv", "fits"];
 /// Formats whose files come back to the byte; of the others the values do.
-const EXACT: [&str; 4] = ["npy", "raw", "nek", "vlsv"];
+const EXACT: [&str; 5] = ["npy", "raw", "nek", "vlsv", "fits"];
 const ARRAY_BYTES: u64 = 1 << 22;
 const ALL_BYTES: u64 = 1 << 24;
 
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
     let file = r.rest();
     let format = format(id).expect("a format of the list");
     let head = &file[..file.len().min(512)];
-    for name in ["a", "a.npz", "a.vlsv", "a.f00001", "a.fld01"] {
+    for name in ["a", "a.npz", "a.vlsv", "a.f00001", "a.fld01", "a.fits.gz"] {
         format.matches(name, head);
     }
     if id == "vlsv" {

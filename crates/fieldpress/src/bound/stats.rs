@@ -40,6 +40,10 @@ struct Extreme {
     next: f64,
 }
 
+/// What HEALPix maps of `f64` hold where nothing was seen: the number itself, or the nearest `f32` where the map was one of `f32` once. No
+/// data come near it, so that it is known where it occurs once.
+const UNSEEN: [f64; 2] = [-1.6375e30, -1.6375e30f32 as f64];
+
 /// Values counted at a time.
 const PIECE: usize = 512;
 const LANES: usize = 8;
@@ -225,17 +229,20 @@ impl Stats {
             r
         }
     }
-    /// A fill value the array seems to use, as a bit pattern of its floating-point type: an extreme value that occurs more than
-    /// once and lies farther from the rest than 100 times the range of the rest, such as 1e20 or 9.96921e36. Mistaking
-    /// data for fill is harmless: it is kept exactly, and the range only shrinks.
+    /// A fill value the array seems to use, as a bit pattern of its floating-point type: HEALPix's for unseen pixels as the smallest
+    /// value, or an extreme value that occurs more than once and lies farther from the rest than 100 times the range of the rest, such
+    /// as 1e20 or 9.96921e36. Mistaking data for fill is harmless: it is kept exactly, and the range only shrinks.
     pub fn detect_fill<T: Element>(&self) -> Option<u64> {
         let found = |value: f64, count: u64, gap: f64, rest: f64| {
             (count > 1 && rest > 0.0 && rest.is_finite() && gap > 100.0 * rest).then(|| T::from_f64(value).to_bits64())
         };
+        let (h, l) = (&self.high, &self.low);
+        if T::DTYPE.is_float() && UNSEEN.contains(&-l.value) {
+            return Some(T::from_f64(-l.value).to_bits64());
+        }
         if !T::DTYPE.is_float() || self.count < 4 {
             return None;
         }
-        let (h, l) = (&self.high, &self.low);
         found(h.value, h.count, h.value - h.next, h.next - self.min)
             .or_else(|| found(-l.value, l.count, l.value - l.next, self.max + l.next))
     }
@@ -299,6 +306,22 @@ mod tests {
         assert_eq!(mistyped.fill, scan(&v).fill);
         let none = survey(&View::new(&[2], &[0u8, 5]).unwrap(), Some(f64::NAN), true).unwrap();
         assert_eq!((none.fill, none.count), (None, 2));
+    }
+
+    #[test]
+    fn unseen_pixels_are_found_even_alone() {
+        let mut narrow = vec![0.25f32; 20];
+        narrow[7] = -1.6375e30;
+        let s = survey(&View::new(&[20], &narrow).unwrap(), None, true).unwrap();
+        assert_eq!((s.fill, s.count, s.max), (Some(u64::from(narrow[7].to_bits())), 19, 0.25));
+        for unseen in UNSEEN {
+            let wide = [unseen, 3.0, unseen];
+            let s = survey(&View::new(&[3], &wide).unwrap(), None, true).unwrap();
+            assert_eq!((s.fill, s.filled, s.min, s.max), (Some(unseen.to_bits()), 2, 3.0, 3.0));
+            assert_eq!(survey(&View::new(&[3], &wide).unwrap(), None, false).unwrap().fill, None);
+        }
+        let all = survey(&View::new(&[2], &[-1.6375e30f32; 2]).unwrap(), None, true).unwrap();
+        assert_eq!((all.filled, all.count, all.range_down()), (2, 0, 0.0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! L5: one file per file format, and what they share: where arrays lie in a file and how the file is put back together.
 
 pub(crate) mod bytes;
+mod fits;
 mod format;
 mod layout;
 mod nek;
@@ -29,6 +30,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &npz::Npz,
     &raw::Raw,
     &vti::Vti,
+    &fits::Fits,
     NEK_SERIES,
     NEK,
     &vlsv::VLSV,
