@@ -2,14 +2,14 @@
 //!
 //! Source: B. Ottosson, "A perceptual color space for image processing", 2020 (Oklab).
 
+use crate::maps::is_missing;
+
 /// Red, green, blue, as sRGB.
 pub(super) type Rgb = [u8; 3];
 
 pub(super) const WHITE: Rgb = [255; 3];
 /// Where there is no value.
 const MISSING: Rgb = [150; 3];
-/// What healpy writes where it has seen nothing.
-const UNSEEN: f64 = -1.6375e30;
 /// Steps of a table of colours.
 const STEPS: usize = 512;
 
@@ -59,12 +59,6 @@ impl Colours {
     pub(super) fn middle(&self) -> f64 {
         self.middle
     }
-}
-
-/// Whether it stands for no value.
-pub(super) fn is_missing(value: f64) -> bool {
-    // In single precision it is a little beside.
-    value.is_nan() || (value - UNSEEN).abs() < -1e-5 * UNSEEN
 }
 
 /// Dark blue over green to light yellow.
@@ -123,7 +117,7 @@ mod tests {
         let c = Colours::new(Kind::Diverging, -1.0, 5.0);
         assert!(c.of(0.0).iter().all(|v| *v > 240) && c.middle() == 0.0);
         assert_eq!(c.of(7.0), c.of(5.0));
-        for v in [f64::NAN, UNSEEN, f64::from(UNSEEN as f32)] {
+        for v in [f64::NAN, crate::maps::UNSEEN, f64::from(crate::maps::UNSEEN as f32)] {
             assert_eq!(c.of(v), MISSING);
         }
         assert_eq!(c.of(f64::INFINITY), c.of(5.0));

@@ -12,11 +12,12 @@ use fieldpress::array::Region;
 use fieldpress::sphere::{map_to_ring, Grid, Sampling};
 use fieldpress::{Error, Result};
 
-use self::colours::{is_missing, Colours, Kind};
+use self::colours::{Colours, Kind};
 use self::paper::{Paper, Points, Svg};
 use crate::args::OpenArgs;
 use crate::compare::{arrays_of, Named};
 use crate::files::{is_stream, shown, write_to};
+use crate::maps::is_missing;
 use crate::numbers::short;
 
 /// Draw a map on the sphere, in Mollweide's projection, as PNG or SVG.
