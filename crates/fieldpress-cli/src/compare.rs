@@ -64,6 +64,8 @@ pub(crate) struct Compare {
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) source: Box<dyn Source + Send>,
+    /// Whether the file says that it is a HEALPix map in nested order.
+    pub(crate) nested: bool,
     /// How it is cut, where it has to be decoded, and the bit pattern of its fill value.
     stored: Option<(Grid, u64, Option<u64>)>,
 }
@@ -228,8 +230,17 @@ pub(crate) fn arrays_of(path: &Path, options: &OpenOptions) -> Result<Vec<Named>
     if Archive::matches(&file.bytes) {
         return Archive::open(file.bytes, Limits::default()).and_then(from_archive);
     }
-    let named = |a: fieldpress::io::FileArray| Named { name: a.name, source: a.source, stored: None };
+    let named = |a: fieldpress::io::FileArray| Named {
+        nested: nested(&a.attributes),
+        name: a.name,
+        source: a.source,
+        stored: None,
+    };
     Ok(fieldpress::io::open(&file.name, file.bytes, options)?.arrays.into_iter().map(named).collect())
+}
+
+fn nested(attributes: &Map<String, Value>) -> bool {
+    attributes.get("healpix").and_then(|h| h.get("ordering")).is_some_and(|o| o == "nested")
 }
 
 fn from_archive(archive: Archive) -> Result<Vec<Named>> {
@@ -242,7 +253,8 @@ fn from_archive(archive: Archive) -> Result<Vec<Named>> {
             1 => archive.size(),
             _ => archive.stored_bytes(&h.name)?,
         };
-        Ok(Named { name: h.name.clone(), source: Box::new(source), stored: Some((grid, bytes, h.fill_bits()?)) })
+        let stored = Some((grid, bytes, h.fill_bits()?));
+        Ok(Named { name: h.name.clone(), source: Box::new(source), nested: nested(&h.attributes), stored })
     };
     archive.directory().arrays.iter().map(one).collect()
 }

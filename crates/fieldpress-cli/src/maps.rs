@@ -21,7 +21,7 @@ pub(crate) struct MapArgs {
     /// mw, mwss, dh or gl: [rings, points]; healpix [default: what the shape tells, mw before gl].
     #[arg(long, value_name = "NAME")]
     sampling: Option<String>,
-    /// A HEALPix map is in nested order.
+    /// A HEALPix map is in nested order; files that say so need not be told.
     #[arg(long)]
     nested: bool,
     /// Degrees of HEALPix maps are below L [default: 2 nside].
@@ -97,7 +97,7 @@ impl How<'_> {
             (band, _) => band.unwrap_or(full),
         };
         let mut values = map.source.read(&Region::all(shape))?.as_slice().to_f64();
-        if self.nested {
+        if self.nested || map.nested {
             let Some(nside) = healpix else { return Err(Error::invalid("expected a HEALPix map with --nested")) };
             values = fieldpress::sphere::map_to_ring(nside, &values)?;
         }

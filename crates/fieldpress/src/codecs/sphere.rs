@@ -7,7 +7,7 @@
 //! # Format
 //! | bytes | content |
 //! |---|---|
-//! | 1 | the sampling: 0 Gauss-Legendre, 1 MW, 2 MWSS, 3 Driscoll-Healy, 4 HEALPix in the order of rings |
+//! | 1 | the sampling: 0 Gauss-Legendre, 1 MW, 2 MWSS, 3 Driscoll-Healy, 4 HEALPix in the order of rings, 5 HEALPix in nested order |
 //! | varint | the band-limit `L` |
 //! | rest | the coefficients, see [`Quantised`], an array of `n x L x L` for `n` maps, in two bands: an empty one, and all of it at level 0 |
 //!
@@ -22,7 +22,7 @@ use crate::bits::{put_varint, ByteReader};
 use crate::codec::registry::{Entry, Make};
 use crate::codec::{parse_config, Block, Model, ModelCodec};
 use crate::error::{Error, Result};
-use crate::sphere::{Grid, Harmonics, Sampling, Transform};
+use crate::sphere::{map_to_nested, map_to_ring, Grid, Harmonics, Sampling, Transform};
 use crate::transform::{trial, Band, Coder, Quantised};
 
 /// The registry's entry.
@@ -30,7 +30,7 @@ pub const ENTRY: Entry = Entry {
     id: "sphere",
     doc: "Spherical harmonics of maps on the sphere: [rings, points] of MW, MWSS, DH or GL, or HEALPix rings.",
     params: &[
-        ("sampling", "mw, mwss, dh, gl or healpix (default: what the shape tells, mw before gl)"),
+        ("sampling", "mw, mwss, dh, gl, healpix, or nested: HEALPix in nested order (default: what the shape tells, mw before gl)"),
         ("band", "the band-limit L (default: that of the sampling; of HEALPix 2 nside)"),
         ("coder", "mixed: mixed adaptive models, smallest; classes: static rANS, faster (default mixed)"),
         ("precision", "the step of coefficients over the largest one, where no bound is asked (default 1e-4)"),
@@ -57,6 +57,8 @@ pub enum Points {
     Gl,
     /// HEALPix in the order of rings.
     Healpix,
+    /// HEALPix in nested order.
+    Nested,
 }
 
 /// The configuration.
@@ -89,6 +91,8 @@ const ITERATIONS: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Maps {
     sampling: Sampling,
+    /// HEALPix in nested order.
+    nested: bool,
     band: usize,
     count: usize,
 }
@@ -101,7 +105,7 @@ impl Points {
             Points::Mwss => Some("mwss"),
             Points::Dh => Some("dh"),
             Points::Gl => Some("gl"),
-            Points::Healpix => Some("healpix"),
+            Points::Healpix | Points::Nested => Some("healpix"),
         }
     }
 }
@@ -111,7 +115,7 @@ impl Sphere {
         let dims = shape.dims();
         let tail = |n: usize| &dims[dims.len().saturating_sub(n)..];
         let found = match self.sampling {
-            Points::Healpix => Sampling::of(Some("healpix"), tail(1)),
+            Points::Healpix | Points::Nested => Sampling::of(Some("healpix"), tail(1)),
             Points::Auto if dims.len() < 2 => Sampling::of(Some("healpix"), tail(1)),
             points => Sampling::of(points.name(), tail(2)),
         };
@@ -123,8 +127,14 @@ impl Sphere {
             let allowed = if healpix.is_none() { most.to_string() } else { format!("1 to {most}") };
             return Err(Error::invalid(format!("sphere: expected a band-limit of {allowed}, found {band}")));
         }
+        let nested = self.sampling == Points::Nested;
+        if nested && !healpix.is_some_and(usize::is_power_of_two) {
+            return Err(Error::invalid(format!(
+                "sphere: expected a power of 2 as nside of a nested map, found {healpix:?}"
+            )));
+        }
         let points: usize = tail(if healpix.is_some() { 1 } else { 2 }).iter().product();
-        Ok(Maps { sampling, band, count: shape.len() / points.max(1) })
+        Ok(Maps { sampling, nested, band, count: shape.len() / points.max(1) })
     }
 }
 
@@ -160,6 +170,21 @@ impl Maps {
     fn transform(&self) -> Result<Transform> {
         Transform::new(Grid::new(self.sampling, self.band)?)
     }
+    /// `nside` of nested maps.
+    fn nside(&self) -> Option<usize> {
+        if let (true, Sampling::Healpix(nside)) = (self.nested, self.sampling) {
+            Some(nside)
+        } else {
+            None
+        }
+    }
+    /// From the order of rings.
+    fn outward(&self, map: Vec<f64>) -> Result<Vec<f64>> {
+        self.nside().map_or(Ok(map.clone()), |n| map_to_nested(n, &map))
+    }
+    fn inward(&self, map: &[f64]) -> Result<Vec<f64>> {
+        self.nside().map_or(Ok(map.to_vec()), |n| map_to_ring(n, map))
+    }
     fn squares(&self) -> [usize; 3] {
         [self.count, self.band, self.band]
     }
@@ -167,7 +192,7 @@ impl Maps {
     fn synthesis(&self, transform: &Transform, squares: &[f64], out: &mut [f64]) -> Result<()> {
         let n = transform.grid().len();
         for (square, out) in squares.chunks_exact(self.band * self.band).zip(out.chunks_exact_mut(n)) {
-            out.copy_from_slice(&transform.synthesis(&from_square(square, self.band)?)?);
+            out.copy_from_slice(&self.outward(transform.synthesis(&from_square(square, self.band)?)?)?);
         }
         Ok(())
     }
@@ -198,7 +223,7 @@ impl Model for Sphere {
         let iterations = if matches!(maps.sampling, Sampling::Healpix(_)) { ITERATIONS } else { 0 };
         let mut coefficients = Vec::with_capacity(maps.count * maps.band * maps.band);
         for map in x.chunks_exact(transform.grid().len()) {
-            coefficients.extend(square(&transform.iterated(map, iterations)?));
+            coefficients.extend(square(&transform.iterated(&maps.inward(map)?, iterations)?));
         }
         let (shape, bands) = (maps.squares(), Band::core(&maps.squares()));
         let mut values = vec![0.0; coefficients.len()];
@@ -223,6 +248,7 @@ impl Model for Sphere {
             Sampling::Mw => 1,
             Sampling::Mwss => 2,
             Sampling::DriscollHealy => 3,
+            Sampling::Healpix(_) if maps.nested => 5,
             Sampling::Healpix(_) => 4,
         });
         put_varint(out, maps.band as u64);
@@ -242,7 +268,8 @@ impl Model for Sphere {
             2 => Points::Mwss,
             3 => Points::Dh,
             4 => Points::Healpix,
-            s => return Err(Error::corrupt(format!("expected a sampling from 0 to 4, found {s}"))),
+            5 => Points::Nested,
+            s => return Err(Error::corrupt(format!("expected a sampling from 0 to 5, found {s}"))),
         };
         let band = Some(r.count(MOST)?);
         let maps = Sphere { sampling, band, ..*self }.maps(shape).map_err(|e| Error::corrupt(e.message()))?;
@@ -291,6 +318,8 @@ mod tests {
         for (sampling, chain, shape) in CASES {
             bounds_hold(&[chain], &map(sampling, 24), shape);
         }
+        let nested = map_to_nested(16, &map(Sampling::Healpix(16), 24)).unwrap();
+        bounds_hold(&["sphere:sampling=nested"], &nested, &[3072]);
         let two: Vec<f64> = [map(Sampling::Mw, 24), map(Sampling::Mw, 24)].concat();
         bounds_hold(&["sphere"], &two, &[2, 24, 47]);
     }
@@ -312,7 +341,7 @@ mod tests {
     #[test]
     fn other_shapes_and_band_limits_are_refused() {
         let shape = |d: &[usize]| Shape::new(d).unwrap();
-        for bad in [&[][..], &[5], &[3, 4], &[0, 12], &[13, 12]] {
+        for bad in [&[][..], &[5], &[3, 7], &[0, 12], &[13, 12]] {
             assert!(Sphere::default().maps(&shape(bad)).is_err(), "{bad:?}");
         }
         let of = |band| Sphere { band: Some(band), ..Sphere::default() };

@@ -105,7 +105,10 @@ mod tests {
             let portrait = plan.portrait(&noise(&spectrum, -0.3, 5).unwrap()).unwrap();
             let bytes = write_portrait(&portrait, "gl", Vec::new()).unwrap();
             let archive = Archive::open(Arc::new(bytes), Limits::default()).unwrap();
-            assert_eq!(read_portrait(&archive).unwrap(), Some((portrait, "gl".to_string())));
+            let (back, sampling) = read_portrait(&archive).unwrap().unwrap();
+            // What follows from other numbers follows from them anew.
+            let same = |p: &Portrait| (p.coefficients.compact(), p.spectrum.clone(), p.mean, p.coefficients.settings());
+            assert!(same(&back) == same(&portrait) && sampling == "gl");
         }
         let array = Array::from_vec(&[3], vec![1.0f32, 2.0, 3.0]).unwrap();
         let (bytes, _) = crate::compress(&array, crate::Options::new(Bound::Lossless)).unwrap();

@@ -89,7 +89,9 @@ fn on_the_sphere(source: &dyn Source, plan: &Plan, tier: Tier) -> Result<Vec<Cha
         return Ok(Vec::new());
     }
     let names: &[&str] = match Sampling::of(None, shape.dims()) {
-        Ok((Sampling::Healpix(nside), _)) if nside.is_power_of_two() && nside >= LEAST_BAND => &["sphere"],
+        Ok((Sampling::Healpix(nside), _)) if nside.is_power_of_two() && nside >= LEAST_BAND => {
+            &["sphere", "sphere:sampling=nested"]
+        }
         Ok((Sampling::Mw, band)) if band >= LEAST_BAND => &["sphere", "sphere:sampling=gl"],
         Ok((Sampling::Mwss | Sampling::DriscollHealy, band)) if band >= LEAST_BAND => &["sphere"],
         _ => &[],

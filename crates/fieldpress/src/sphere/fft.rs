@@ -2,6 +2,15 @@
 //!
 //! Sources: J. W. Cooley, J. W. Tukey, "An algorithm for the machine calculation of complex Fourier series", 1965; L. Bluestein, "A linear filtering approach to the
 //! computation of discrete Fourier transform", 1970.
+//!
+//! # Format
+//! The factors of `n`: 4 as often as it divides, then 2, 3, 5, 7 ...; the last is transformed first. `w_k = e^(-2 pi i k / n)` from `cos` and `sin` of `-2 pi k / n`; for the sign +1 its conjugate. A stage with the factor `p`, `t` the product of the factors behind it and `h` of those before, puts together
+//! `p` transforms of `t` values each, of which the `r`-th began at the `r h`-th value: at `k` each but the first, and none where `k = 0`, is multiplied with `w_(r k h)`: `re c - im s`, `im c + re s`. Then:
+//! for 2 sum and difference; for 4, with `a, b = x0 +- x2`, `c = x1 + x3`, `d` = `sign i (x1 - x3)`: `a + c, b + d, a - c, b - d`; for odd `p`, with `u_r = x_r + x_(p-r)` and `v_r = x_r - x_(p-r)`, `r` from 1 to `(p - 1) / 2`: at 0 `x_0` and all `u_r` added in turn;
+//! at `q` and `p - q` the sum and the difference of `A` and `sign i B`, where `A` begins with `x_0`, `B` with 0, and `A = fma(C, u_r, A)`, `B = fma(S, v_r, B)` in turn with `C - i S = w_(q r mod p times n / p)`.
+//!
+//! Lengths with a prime factor above 127 go through one of `N`, the power of 2 from `2n - 1` on: with `t_k = e^(-pi i (k k mod 2n) / n)`, the values, conjugated for the sign +1, times `t`, 0 beyond, are transformed, multiplied with the transform of `conj(t_|k|)` around 0 over `N`, transformed with the
+//! sign +1, multiplied with `t`, and conjugated again for the sign +1.
 
 use rustfft::num_complex::Complex;
 

@@ -161,6 +161,9 @@ impl Grid {
     pub fn rings(&self) -> &[Ring] {
         &self.rings
     }
+    pub(super) fn rings_mut(&mut self) -> &mut [Ring] {
+        &mut self.rings
+    }
     /// Points of a map.
     pub fn len(&self) -> usize {
         self.rings.last().map_or(0, |r| r.first + r.points)

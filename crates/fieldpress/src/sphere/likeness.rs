@@ -173,9 +173,8 @@ mod tests {
             let c = nu * deviation;
             let s = (1.0 - c * c).sqrt();
             let expected = [0.5 * (1.0 - c), 2.0 * PI * s / (16.0 * PI), 2.0 * PI * c / (8.0 * PI * PI)];
-            for f in 0..3 {
-                let v = found.functionals[0][f][k];
-                assert!((v - expected[f]).abs() < 0.02, "{f} {nu}: {v} {}", expected[f]);
+            for (f, e) in found.functionals[0].iter().zip(expected) {
+                assert!((f[k] - e).abs() < 0.02, "{nu}: {} {e}", f[k]);
             }
         }
     }

@@ -16,6 +16,7 @@ mod rings;
 mod rotation;
 pub mod scattering;
 mod transform;
+mod weights;
 
 pub use fft::Fft;
 pub use grid::{Grid, Ring, Sampling};

@@ -2,6 +2,25 @@
 //!
 //! Sources: as in [`super::grid`]; the order of the sums, first over degrees for each order and ring, then over orders along the ring: M. Reinecke, D. S. Seljebotn,
 //! "Libsharp: spherical harmonic transforms revisited", 2013; fields with spin: E. T. Newman, R. Penrose, "Note on the Bondi-Metzner-Sachs group", 1966.
+//!
+//! # Format
+//! The synthesis of a map, as streams need it, to the bit; `fma(a, b, c)` is `a b + c` rounded once, all else is rounded at each step; `cos`, `sin` are those of the `libm` crate.
+//!
+//! *Rings.* With `n = L`: MW `theta_t = (2t + 1) pi / (2n - 1)`, MWSS `t pi / n`, Driscoll-Healy `(2t + 1) pi / (4n)`, each product from the left. Gauss-Legendre, the northern half: from `pi (t + 0.75) / (n + 0.5)` eight steps
+//! `theta -= p_n / q`, with `p_(l+1) = ((2l + 1) x p_l - l p_(l-1)) / (l + 1)`, `p_0 = 1`, `x = cos(theta)`, `q = n (x p_n - p_(n-1)) / sin(theta)`; the middle one is `pi / 2`; the southern half is `pi - theta`
+//! with the cosine negated and the same sine. HEALPix, ring `i` from 1, `k = min(i, 4 nside - i)`: for `k < nside`, `u = k k / (3 nside nside)`, `cos = 1 - u`, `sin = sqrt(u (2 - u))`, `4k` points from
+//! `phi = pi / (4k)`; else `cos = 4/3 - 2k / (3 nside)`, `sin = sqrt(1 - cos cos)`, `4 nside` points from `pi / (4 nside)` where `k - nside` is even, else from 0; behind the equator the cosine is negated. A cosine is 0 where `2 theta = pi`.
+//! The first ring and the last, where their cosines add up to less than 1e-15 and points and `phi` agree, are a pair, and so on; others are alone. Eight pairs from the first on are a group.
+//!
+//! *Degrees.* For each order `m`, with `r_l = sqrt((l l - m m) (l l))`, `o_l = (l + 1) / r_(l+1)`, `a_l = o_l (2l + 1)`, `c_l = o_l r_l / max(l, 1)`, `s_m = s_(m+1) = 1`, `s_(l+1) = c_l s_(l-1)`,
+//! `b_l = a_l (s_l / s_(l+1))`: `q_(l+1) = fma(b_l cos(theta), q_l, -q_(l-1))` from `q_(m-1) = 0` and `q_m = f sin(theta)^m`, where `f` is the root of the product of `(2k - 1) / (2k)` over `k` from 1 to `m`, in this order, negative for odd `m`. The power is taken by
+//! squares, the lowest bit of `m` first, as a mantissa and a power of 2; sines below 1e-300 are 1e-300. Where the exponent is below -500, values are scaled by `2^(800 j)` with the least `j` that suffices; after a step at which a scaled value exceeds
+//! `2^300` it and the one before are multiplied by `2^-800`, and `j` falls by 1; what is scaled counts as 0. A group is left out if `m m > M M` for all its pairs, with `M = (L - 1) sin(theta) + max(0.01 L, 100)`.
+//!
+//! *Sums.* With `g_l = f_lm (s_l sqrt((2l + 1) / (4 pi)))`, real and imaginary part: `e = fma(g_l, q_l, e)` over the degrees with even `l - m`, `d` over those with odd. The phase of the northern ring of a pair is `e + d`, that of the southern `e - d`.
+//!
+//! *Rings of points.* Phases are multiplied with `e^(i m phi)`, a product of that of `32 floor(m / 32)` and that of the rest, where `phi` is not 0. With those of north and south, `x` and `y`, the line of `n` values, at first 0, gets `x_re + i y_re` at 0 for `m = 0`, else
+//! `(x_re - y_im) + i (x_im + y_re)` at `m mod n` and `(x_re + y_im) + i (y_re - x_im)` at `-m mod n`. Its Fourier transform with the sign +1, see [`Fft`](super::Fft), has the points of the northern ring as real parts, of the southern as imaginary parts.
 
 use std::f64::consts::PI;
 

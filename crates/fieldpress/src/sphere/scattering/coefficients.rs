@@ -135,7 +135,8 @@ impl Coefficients {
         }
         all
     }
-    /// Divided by what `reference` has of power in the directions at scale `j1`, as s2scat does: `S1` and `C01` by square roots of `P00`, `P00` by itself. Errors:
+    /// Divided by what `reference` has of power in the directions at scale `j1`, as s2scat does: `S1` and `C01` by square roots of `P00`, `P00` by itself. Where there
+    /// is no power, numbers stay as they are. Errors:
     /// `InvalidArgument` for other settings.
     pub fn normalised(&self, reference: &Coefficients) -> Result<Coefficients> {
         self.fits(reference)?;
@@ -146,10 +147,12 @@ impl Coefficients {
     /// The same for derivatives: what is divided is divided again. Errors: as [`Coefficients::normalised`].
     fn scale_by(&mut self, power: &[f64]) {
         let g = self.directions();
-        for (s, p) in self.s1.iter_mut().zip(power) {
+        // A scale may have no degree below the band-limit.
+        let power: Vec<f64> = power.iter().map(|p| if *p > 0.0 { *p } else { 1.0 }).collect();
+        for (s, p) in self.s1.iter_mut().zip(&power) {
             *s /= p.sqrt();
         }
-        for (s, p) in self.p00.iter_mut().zip(power) {
+        for (s, p) in self.p00.iter_mut().zip(&power) {
             *s /= p;
         }
         for (scale, (later, c01, c11)) in self.parts().into_iter().enumerate() {

@@ -145,10 +145,10 @@ impl Work for Products<'_> {
                     }
                     continue;
                 }
-                for a in i..(i + TILE).min(count) {
-                    for b in j..(j + TILE).min(count) {
+                for (a, x) in weighted.iter().enumerate().take(i + TILE).skip(i) {
+                    for (b, y) in self.rows.iter().enumerate().take(j + TILE).skip(j) {
                         let mut all = self.sums[a * count + b];
-                        for (x, y) in weighted[a].iter().zip(&self.rows[b]) {
+                        for (x, y) in x.iter().zip(y) {
                             fused(&mut all, x, y);
                         }
                         self.sums[a * count + b] = all;

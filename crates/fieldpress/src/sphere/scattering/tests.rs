@@ -57,7 +57,7 @@ fn symmetric_numbers_are_symmetric_and_come_back_from_the_distinct_ones() {
     for settings in all {
         let found = Scattering::new(32, settings).unwrap().coefficients(&map(32, 3)).unwrap();
         let compact = found.compact();
-        assert!(compact.len() < 2 + found.blocks().iter().map(|b| b.len()).sum::<usize>() || found.c11.len() <= 1);
+        assert!(compact.len() < 2 + found.blocks().iter().map(|b| b.len()).sum::<usize>() || settings.directions == 1);
         let back = Coefficients::expand(32, settings, &compact).unwrap();
         let scale = found.c11.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         assert!(found.c11.iter().zip(&back.c11).all(|(a, b)| (a - b).abs() <= 1e-13 * scale), "{settings:?}");
@@ -100,13 +100,8 @@ fn rotations_about_the_axis_change_nothing_and_threads_neither() {
         turned.order_mut(m).iter_mut().for_each(|v| *v *= turn);
     }
     let (a, b) = (plan.coefficients(&own).unwrap(), plan.coefficients(&turned).unwrap());
-    // Moduli are sampled: they see the turn in the digits that aliasing reaches.
+    // Products of fields are integrated exactly.
     assert!(a.p00.iter().zip(&b.p00).all(|(x, y)| (x - y).abs() < 1e-12 * x.abs()));
-    assert!(a
-        .c01
-        .iter()
-        .zip(&b.c01)
-        .all(|(x, y)| (x - y).abs() < 0.02 * a.c01.iter().fold(0.0, |m: f64, v| m.max(v.abs()))));
     let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
     let run = || plan.gradient(&own, |c| Ok(c.clone())).unwrap();
     assert!(pool(1).install(run) == pool(3).install(run));

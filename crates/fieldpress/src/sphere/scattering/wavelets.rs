@@ -102,8 +102,9 @@ mod tests {
         }
         for directions in 1..=5 {
             for l in 1..9 {
-                let twice: f64 = (1..directions).map(|n| directionality(directions, l, n).powi(2)).sum();
-                let sum = 2.0 * twice + directionality(directions, l, 0).powi(2);
+                let square = |n: usize| directionality(directions, l, n) * directionality(directions, l, n);
+                let twice: f64 = (1..directions).map(square).sum();
+                let sum = 2.0 * twice + square(0);
                 assert!((sum - 1.0).abs() < 1e-14 || (l < directions && sum == 0.0), "{directions} {l}: {sum}");
             }
         }
