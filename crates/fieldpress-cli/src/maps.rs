@@ -27,7 +27,7 @@ pub(crate) struct MapArgs {
     /// Degrees of HEALPix maps are below L [default: 2 nside].
     #[arg(long, value_name = "L", value_parser = positive)]
     band: Option<usize>,
-    /// Iterations of the analysis of HEALPix maps.
+    /// Iterations of the analysis of HEALPix maps, with ring weights.
     #[arg(long, value_name = "N", default_value_t = ITERATIONS)]
     iterations: usize,
     #[command(flatten)]
@@ -107,7 +107,7 @@ impl How<'_> {
                 "expected a map without holes, found {missing} points that are NaN, infinite or UNSEEN"
             )));
         }
-        let transform = Transform::new(Grid::new(sampling, band)?)?;
+        let transform = Transform::new(Grid::new(sampling, band)?.with_ring_weights())?;
         let iterations = if healpix.is_some() { self.iterations } else { 0 };
         Ok((transform.iterated(&values, iterations)?, sampling))
     }

@@ -214,7 +214,8 @@ impl Model for Sphere {
             return Ok(Some(Vec::new()));
         }
         let maps = self.maps(&block.shape)?;
-        let transform = maps.transform()?;
+        // Weights are for the analysis alone.
+        let transform = Transform::new(Grid::new(maps.sampling, maps.band)?.with_ring_weights())?;
         // Sums over a map of values near the largest number would overflow.
         let largest = x.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         if largest > 1e290 {
