@@ -34,6 +34,19 @@ pub(crate) struct MapArgs {
     open: OpenArgs,
 }
 
+/// The one array that is meant. Errors: `InvalidArgument`, with the names there are.
+pub(crate) fn chosen<'a>(arrays: &'a [Named], pattern: Option<&Glob>) -> Result<&'a Named> {
+    let mut meant = arrays.iter().filter(|a| pattern.is_none_or(|g| g.matches(&a.name)));
+    if let (Some(one), None) = (meant.next(), meant.next()) {
+        return Ok(one);
+    }
+    let names: Vec<&str> = arrays.iter().map(|a| a.name.as_str()).collect();
+    Err(Error::invalid(match pattern {
+        Some(p) => format!("expected one array that fits {p}, found {}", names.join(" ")),
+        None => format!("expected one array, found {}; choose one with --array", names.join(" ")),
+    }))
+}
+
 /// As many as healpy's default.
 const ITERATIONS: usize = 3;
 /// The fill value of HEALPix.
@@ -50,16 +63,8 @@ impl MapArgs {
         self.read(path).map_err(|e| e.at(shown(path)))
     }
     fn read(&self, path: &Path) -> Result<(Harmonics, Sampling)> {
-        let mut all = arrays_of(path, &self.open.options())?;
-        all.retain(|a| self.array.as_ref().is_none_or(|g| g.matches(&a.name)));
-        let [one] = all.as_slice() else {
-            let names: Vec<_> = all.iter().map(|a| a.name.as_str()).collect();
-            return Err(Error::invalid(format!(
-                "expected one array, found {} ({}); name it with --array",
-                names.len(),
-                names.join(" ")
-            )));
-        };
+        let all = arrays_of(path, &self.open.options())?;
+        let one = chosen(&all, self.array.as_ref())?;
         let how = How {
             sampling: self.sampling.as_deref(),
             nested: self.nested,

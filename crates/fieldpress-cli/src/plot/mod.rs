@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fieldpress::array::Region;
+use fieldpress::files::Glob;
 use fieldpress::sphere::{map_to_ring, Grid, Sampling};
 use fieldpress::{Error, Result};
 
@@ -17,7 +18,7 @@ use self::paper::{Paper, Points, Svg};
 use crate::args::OpenArgs;
 use crate::compare::{arrays_of, Named};
 use crate::files::{is_stream, shown, write_to};
-use crate::maps::is_missing;
+use crate::maps::{chosen, is_missing};
 use crate::numbers::short;
 
 /// Draw a map on the sphere, in Mollweide's projection, as PNG or SVG.
@@ -39,10 +40,10 @@ pub(crate) struct Plot {
     against: Option<PathBuf>,
     /// The array to draw, where a file has several.
     #[arg(long, value_name = "NAME")]
-    array: Option<String>,
-    /// The sampling of maps with two axes [default: by the shape; L x (2L-1) is mw].
-    #[arg(long)]
-    sampling: Option<Rings>,
+    array: Option<Glob>,
+    /// mw, mwss, dh or gl: [rings, points]; healpix [default: what the shape tells, mw before gl].
+    #[arg(long, value_name = "NAME")]
+    sampling: Option<String>,
     /// HEALPix pixels are in nested order.
     #[arg(long)]
     nested: bool,
@@ -63,44 +64,6 @@ pub(crate) struct Plot {
     colours: Option<Kind>,
     #[command(flatten)]
     open: OpenArgs,
-}
-
-/// Samplings with as many points on each ring, by their short names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Rings {
-    /// McEwen and Wiaux: L x (2L-1).
-    Mw,
-    /// The same, symmetric: (L+1) x 2L.
-    Mwss,
-    /// Driscoll and Healy: 2L x (2L-1).
-    Dh,
-    /// Gauss-Legendre: L x (2L-1).
-    Gl,
-}
-
-impl Rings {
-    fn sampling(self) -> Sampling {
-        match self {
-            Rings::Mw => Sampling::Mw,
-            Rings::Mwss => Sampling::Mwss,
-            Rings::Dh => Sampling::DriscollHealy,
-            Rings::Gl => Sampling::GaussLegendre,
-        }
-    }
-    /// The band-limit of a map of this shape.
-    fn band(self, [rings, points]: [usize; 2]) -> Option<usize> {
-        let band = match self {
-            Rings::Mw | Rings::Gl => rings,
-            Rings::Mwss => rings.checked_sub(1)?,
-            Rings::Dh => rings / 2,
-        };
-        let expected = match self {
-            Rings::Mw | Rings::Gl => [band, (2 * band).checked_sub(1)?],
-            Rings::Mwss => [band + 1, 2 * band],
-            Rings::Dh => [2 * band, (2 * band).checked_sub(1)?],
-        };
-        (band > 0 && expected == [rings, points]).then_some(band)
-    }
 }
 
 /// A map and where its points are.
@@ -140,19 +103,11 @@ impl Plot {
         self.chosen(path, &arrays).map_err(|e| e.at(shown(path)))
     }
     fn chosen(&self, path: &Path, arrays: &[Named]) -> Result<Map> {
-        let wanted = |name: &str| self.array.as_deref().is_none_or(|a| a == name);
-        let mut chosen = arrays.iter().filter(|a| wanted(&a.name));
-        let (Some(array), None) = (chosen.next(), chosen.next()) else {
-            let names: Vec<&str> = arrays.iter().map(|a| a.name.as_str()).collect();
-            return Err(Error::invalid(match &self.array {
-                Some(a) => format!("expected an array {a:?}, found {}", names.join(" ")),
-                None => format!("expected one array, found {}; choose one with --array", names.join(" ")),
-            }));
-        };
+        let array = chosen(arrays, self.array.as_ref())?;
         let shape = array.source.shape();
         let grid = self.grid(shape.dims())?;
         let mut values = array.source.read(&Region::all(shape))?.as_slice().to_f64();
-        if let (Sampling::Healpix(nside), true) = (grid.sampling(), self.nested) {
+        if let (Sampling::Healpix(nside), true) = (grid.sampling(), self.nested || array.nested) {
             values = map_to_ring(nside, &values)?;
         }
         let name = path.file_name().map_or_else(|| shown(path), |n| n.to_string_lossy().into_owned());
@@ -160,43 +115,11 @@ impl Plot {
     }
     /// The grid of a map of this shape.
     fn grid(&self, dims: &[usize]) -> Result<Grid> {
-        let found = dims.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
-        match *dims {
-            [pixels] => {
-                let nside = (pixels / 12).isqrt();
-                if let Some(s) = self.sampling {
-                    return Err(Error::invalid(format!("expected rings x points for sampling {s:?}, found {found}")));
-                }
-                if pixels == 0 || 12 * nside * nside != pixels {
-                    return Err(Error::invalid(format!(
-                        "expected 12 nside^2 pixels of a HEALPix map, or an array of rings x points, found {found} values"
-                    )));
-                }
-                Grid::new(Sampling::Healpix(nside), 1)
-            }
-            [rings, points] => {
-                if self.nested {
-                    return Err(Error::invalid(format!(
-                        "expected 12 nside^2 pixels of a HEALPix map for --nested, found {found}"
-                    )));
-                }
-                let tried = self.sampling.map_or(vec![Rings::Mw, Rings::Mwss, Rings::Dh], |s| vec![s]);
-                let fits = tried.into_iter().find_map(|s| Some((s, s.band([rings, points])?)));
-                let Some((sampling, band)) = fits else {
-                    let expected = match self.sampling {
-                        None => "L x (2L-1), (L+1) x 2L or 2L x (2L-1)",
-                        Some(Rings::Mw | Rings::Gl) => "L x (2L-1)",
-                        Some(Rings::Mwss) => "(L+1) x 2L",
-                        Some(Rings::Dh) => "2L x (2L-1)",
-                    };
-                    return Err(Error::invalid(format!("expected a map of {expected} rings x points, found {found}")));
-                };
-                Grid::new(sampling.sampling(), band)
-            }
-            _ => Err(Error::invalid(format!(
-                "expected a map of two axes, rings x points, or of one, 12 nside^2 HEALPix pixels, found {found}"
-            ))),
+        let (sampling, band) = Sampling::of(self.sampling.as_deref(), dims)?;
+        if self.nested && !matches!(sampling, Sampling::Healpix(_)) {
+            return Err(Error::invalid("expected a HEALPix map with --nested"));
         }
+        Grid::new(sampling, band)
     }
     /// The colours of all maps together.
     fn scale(&self, maps: &[Map]) -> Result<Colours> {

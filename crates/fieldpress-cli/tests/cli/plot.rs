@@ -119,18 +119,15 @@ fn what_is_no_map_and_places_that_cannot_be_written() {
     f.npy("nan.npy", &[16, 31], vec![f32::NAN; 496]);
     let before = f.names();
     for (args, expected) in [
-        (
-            &["plot", "odd.npy", "-o", "x.png"][..],
-            "L x (2L-1), (L+1) x 2L or 2L x (2L-1) rings x points, found 16 x 29",
-        ),
-        (&["plot", "map.npy", "-o", "x.png", "--sampling", "mwss"], "(L+1) x 2L rings x points, found 16 x 31"),
+        (&["plot", "odd.npy", "-o", "x.png"][..], "[L, 2L - 1] (mw, gl)"),
+        (&["plot", "map.npy", "-o", "x.png", "--sampling", "mwss"], "found the shape [16, 31]"),
         (&["plot", "line.npy", "-o", "x.png"], "12 nside^2"),
-        (&["plot", "line.npy", "-o", "x.png", "--sampling", "mw"], "rings x points"),
-        (&["plot", "cube.npy", "-o", "x.png"], "two axes"),
+        (&["plot", "line.npy", "-o", "x.png", "--sampling", "mw"], "found the shape [100]"),
+        (&["plot", "cube.npy", "-o", "x.png"], "map on the sphere"),
         (&["plot", "map.npy", "-o", "x.png", "--nested"], "--nested"),
         (&["plot", "map.npy", "-o", "x.jpg"], ".png or .svg"),
         (&["plot", "map.npy", "-o", "x.png", "--min", "2", "--max", "1"], "found 2 and 1"),
-        (&["plot", "map.npy", "-o", "x.png", "--array", "T"], "expected an array \"T\", found data"),
+        (&["plot", "map.npy", "-o", "x.png", "--array", "T"], "expected one array that fits T, found data"),
         (&["plot", "map.npy", "-o", "x.png", "--title", "a", "--title", "b"], "--title"),
         (&["plot", "nan.npy", "-o", "x.png"], "finite"),
         (&["plot", "map.npy", "-o", "missing/x.png"], "missing/x.png"),
