@@ -60,9 +60,28 @@ pub(crate) fn is_missing(value: f64) -> bool {
 impl MapArgs {
     /// The map in a file or archive: its coefficients, and its sampling.
     pub(crate) fn load(&self, path: &Path) -> Result<(Harmonics, Sampling)> {
-        self.read(path).map_err(|e| e.at(shown(path)))
+        self.read(path, false).map_err(|e| e.at(shown(path)))
     }
-    fn read(&self, path: &Path) -> Result<(Harmonics, Sampling)> {
+    /// The same of a map with holes, which become the mean of the other points.
+    pub(crate) fn load_filled(&self, path: &Path) -> Result<Harmonics> {
+        Ok(self.read(path, true).map_err(|e| e.at(shown(path)))?.0)
+    }
+    /// Weights of a mask: where its points are, in the order of rings, and their values.
+    pub(crate) fn load_mask(&self, path: &Path) -> Result<(Grid, Vec<f64>)> {
+        let read = || -> Result<(Grid, Vec<f64>)> {
+            let all = arrays_of(path, &self.open.options())?;
+            let one = chosen(&all, None)?;
+            let shape = one.source.shape();
+            let (sampling, band) = Sampling::of(None, shape.dims())?;
+            let mut values = one.source.read(&Region::all(shape))?.as_slice().to_f64();
+            if let (Sampling::Healpix(nside), true) = (sampling, self.nested || one.nested) {
+                values = fieldpress::sphere::map_to_ring(nside, &values)?;
+            }
+            Ok((Grid::new(sampling, band)?, values))
+        };
+        read().map_err(|e| e.at(shown(path)))
+    }
+    fn read(&self, path: &Path, filled: bool) -> Result<(Harmonics, Sampling)> {
         let all = arrays_of(path, &self.open.options())?;
         let one = chosen(&all, self.array.as_ref())?;
         let how = How {
@@ -70,6 +89,7 @@ impl MapArgs {
             nested: self.nested,
             band: self.band,
             iterations: self.iterations,
+            filled,
         };
         how.analysis(one)
     }
@@ -81,11 +101,13 @@ pub(crate) struct How<'a> {
     pub(crate) nested: bool,
     pub(crate) band: Option<usize>,
     pub(crate) iterations: usize,
+    /// Whether points without values become the mean of the others.
+    pub(crate) filled: bool,
 }
 
 impl Default for How<'_> {
     fn default() -> Self {
-        How { sampling: None, nested: false, band: None, iterations: ITERATIONS }
+        How { sampling: None, nested: false, band: None, iterations: ITERATIONS, filled: false }
     }
 }
 
@@ -107,7 +129,11 @@ impl How<'_> {
             values = fieldpress::sphere::map_to_ring(nside, &values)?;
         }
         let missing = values.iter().filter(|v| v.is_infinite() || is_missing(**v)).count();
-        if missing > 0 {
+        if missing > 0 && self.filled {
+            let there = values.iter().filter(|v| v.is_finite() && !is_missing(**v));
+            let mean = there.sum::<f64>() / (values.len() - missing).max(1) as f64;
+            values.iter_mut().filter(|v| v.is_infinite() || is_missing(**v)).for_each(|v| *v = mean);
+        } else if missing > 0 {
             return Err(Error::invalid(format!(
                 "expected a map without holes, found {missing} points that are NaN, infinite or UNSEEN"
             )));

@@ -38,6 +38,10 @@ pub(crate) struct Scatter {
     /// At most so many scales between the two layers [default: all].
     #[arg(long, value_name = "N", value_parser = positive)]
     delta_j: Option<usize>,
+    /// Weights from 0 to 1 of the points of a map on any sampling: only what they show counts. Points of the map without values become the mean of
+    /// the others.
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    mask: Option<PathBuf>,
     /// Divide by the power of the map: S1 and C01 by roots of P00, P00 by itself.
     #[arg(long)]
     normalised: bool,
@@ -59,14 +63,24 @@ impl Scatter {
         if let Some(o) = self.output.as_ref().filter(|o| same_file(&self.map, o)) {
             return Err(Error::invalid("expected an output that is not the input").at(o.display()));
         }
-        let (map, sampling) = self.open.load(&self.map)?;
         let settings = Settings { directions: self.directions, first_scale: self.j_min, reach: self.delta_j };
-        let plan = Scattering::new(map.band(), settings).map_err(|e| e.at(shown(&self.map)))?;
+        let plan = |band: usize| Scattering::new(band, settings).map_err(|e| e.at(shown(&self.map)));
+        if let Some(mask) = &self.mask {
+            let map = self.open.load_filled(&self.map)?;
+            let (grid, weights) = self.open.load_mask(mask)?;
+            let plan = plan(map.band())?;
+            let found = plan.masked(&map, &grid, &weights).map_err(|e| e.at(shown(mask)))?;
+            return self.tell(&found);
+        }
+        let (map, sampling) = self.open.load(&self.map)?;
+        let plan = plan(map.band())?;
         let portrait = plan.portrait(&map)?;
         if let Some(output) = &self.output {
             write_to(output, self.force, |out| write_portrait(&portrait, sampling.name(), out).map(|_| ()))?;
         }
-        let found = &portrait.coefficients;
+        self.tell(&portrait.coefficients)
+    }
+    fn tell(&self, found: &Coefficients) -> Result<()> {
         let shown = if self.normalised { found.normalised(found)? } else { found.clone() };
         say(if self.json { self.to_json(&shown)?.to_string() } else { self.to_text(&shown) })
     }

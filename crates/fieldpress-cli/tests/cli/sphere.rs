@@ -76,6 +76,26 @@ fn statistics_are_kept_verified_and_drawn_from() {
 }
 
 #[test]
+fn a_mask_hides_what_has_no_values() {
+    let f = folder("mask", Sampling::Mw, 16);
+    let (shape, mut values) = map(Sampling::Mw, 16);
+    f.npy("ones.npy", &[12 * 64], vec![1.0; 12 * 64]);
+    let numbers = |args: &[&str]| f.json(&[&["scatter", "-N", "1", "--j-min", "1", "--json"][..], args].concat());
+    let (plain, ones) = (numbers(&["map.npy"]), numbers(&["map.npy", "--mask", "ones.npy"]));
+    let value = |j: &serde_json::Value| j["c11"][2]["value"].as_f64().unwrap();
+    assert!((value(&plain) / value(&ones) - 1.0).abs() < 1e-10);
+    values[..31 * 4].fill(f64::NAN);
+    f.npy("holes.npy", &shape, values);
+    let mask: Vec<f64> = (0..16 * 31).map(|i| if i < 31 * 5 { 0.0 } else { 1.0 }).collect();
+    f.npy("mask.npy", &shape, mask);
+    assert!(f.fails(&["scatter", "holes.npy"]).contains("124 points"));
+    assert!(value(&numbers(&["holes.npy", "--mask", "mask.npy"])).is_finite());
+    f.npy("wrong.npy", &shape, vec![2.0; 16 * 31]);
+    assert!(f.fails(&["scatter", "map.npy", "--mask", "wrong.npy"]).contains("from 0 to 1, found 2"));
+    assert!(f.fails(&["scatter", "map.npy", "--mask", "mask.npy", "-o", "x.scat"]).contains("--mask"));
+}
+
+#[test]
 fn coefficients_and_maps_go_both_ways() {
     let f = folder("sht", Sampling::Mwss, 12);
     assert_eq!(f.ok(&["sht", "map.npy"]).lines().count(), 13);

@@ -14,15 +14,21 @@ pub struct Harmonics {
     values: Vec<Complex<f64>>,
 }
 
+/// Errors: as [`Harmonics::zeros`].
+pub(super) fn check_band(band: usize) -> Result<()> {
+    if band == 0 {
+        return Err(Error::invalid("expected a band-limit of at least 1, found 0"));
+    }
+    if band > MOST {
+        return Err(Error::limit(format!("expected a band-limit of at most {MOST}, found {band}")));
+    }
+    Ok(())
+}
+
 impl Harmonics {
     /// All 0, for `l` below `band`. Errors: `LimitExceeded` beyond 8192, `InvalidArgument` for 0.
     pub fn zeros(band: usize) -> Result<Harmonics> {
-        if band == 0 {
-            return Err(Error::invalid("expected a band-limit of at least 1, found 0"));
-        }
-        if band > MOST {
-            return Err(Error::limit(format!("expected a band-limit of at most {MOST}, found {band}")));
-        }
+        check_band(band)?;
         Ok(Harmonics { band, values: vec![Complex::default(); band * (band + 1) / 2] })
     }
     /// `L`: degrees are below.

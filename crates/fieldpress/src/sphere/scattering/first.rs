@@ -7,6 +7,7 @@ use super::super::fft::Place;
 use super::super::legendre::{Down, Orders, Sums, Up};
 use super::super::recursion::{Lanes, LANES};
 use super::super::Harmonics;
+use super::masked::ScaleMask;
 use super::plan::Scale;
 use super::{Coefficients, Scattering};
 use crate::bits::{widest, Work};
@@ -60,9 +61,11 @@ struct Forward<'a, F> {
     /// Orders of the moduli that are needed.
     band: usize,
     phases: F,
+    /// Weights of the points of the group.
+    mask: Option<&'a [[Lanes; 2]]>,
 }
 
-/// Of a group: the sums of the modulus in each direction by order, `S1` and `P00` times `4 pi`, the fields.
+/// Of a group: the sums of the modulus in each direction by order, `S1` and `P00` times the area, the fields.
 struct Forwarded {
     orders: Vec<Vec<Sums>>,
     s1: Vec<f64>,
@@ -78,7 +81,7 @@ impl<F: Fn(usize, usize) -> [Sums; 2]> Work for Forward<'_, F> {
     type Output = Forwarded;
     #[inline(always)]
     fn run(self) -> Forwarded {
-        let Forward { plan, scale, g, band, phases } = self;
+        let Forward { plan, scale, g, band, phases, mask } = self;
         // Loops and not closures: those are not always compiled for wide vectors.
         let mut fields: Vec<Vec<Line>> = Vec::new();
         for (i, spin) in plan.spins.iter().enumerate() {
@@ -92,6 +95,14 @@ impl<F: Fn(usize, usize) -> [Sums; 2]> Work for Forward<'_, F> {
             let (mut size, mut square) = ([0.0; LANES], [0.0; LANES]);
             for (p, v) in line.iter_mut().enumerate() {
                 let field = direction(&fields, &plan.spins, turns, p);
+                let mut weights = *weights;
+                if let Some(mask) = mask {
+                    for half in 0..2 {
+                        for l in 0..LANES {
+                            weights[half][l] *= mask[p][half][l];
+                        }
+                    }
+                }
                 for half in 0..2 {
                     for l in 0..LANES {
                         let x = field[half][l];
@@ -199,7 +210,13 @@ impl Scattering {
             vec![spin as i64, -(spin as i64)]
         }
     }
-    pub(super) fn first_layer(&self, place: usize, map: &Harmonics, keep: bool) -> Result<Layer> {
+    pub(super) fn first_layer(
+        &self,
+        place: usize,
+        map: &Harmonics,
+        keep: bool,
+        mask: Option<&ScaleMask>,
+    ) -> Result<Layer> {
         let scale = &self.scales[place];
         let count = scale.rings.len();
         let mut phases: Vec<Vec<Vec<Sums>>> = Vec::new();
@@ -220,7 +237,8 @@ impl Scattering {
                 let of = |s: usize| phases[i].get(s).map_or(ZERO, |p| p[m * count + g]);
                 [of(0), of(1)]
             };
-            let mut out = widest(Forward { plan: self, scale, g, band, phases: at });
+            let mut out =
+                widest(Forward { plan: self, scale, g, band, phases: at, mask: mask.map(|m| m.groups[g].as_slice()) });
             if !keep {
                 out.fields.clear();
             }
@@ -228,8 +246,9 @@ impl Scattering {
         };
         let groups: Vec<Forwarded> = (0..count).into_par_iter().map(group).collect();
         drop(phases);
+        let area = mask.map_or(4.0 * std::f64::consts::PI, |m| m.area);
         let share = |of: fn(&Forwarded) -> &[f64]| -> Vec<f64> {
-            let sum = |d: usize| groups.iter().fold(0.0, |s, g| s + of(g)[d]) / (4.0 * std::f64::consts::PI);
+            let sum = |d: usize| groups.iter().fold(0.0, |s, g| s + of(g)[d]) / area;
             (0..self.directions()).map(sum).collect()
         };
         let (s1, p00) = (share(|g| &g.s1), share(|g| &g.p00));

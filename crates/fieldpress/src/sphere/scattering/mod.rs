@@ -10,6 +10,7 @@
 mod coefficients;
 mod emulate;
 mod first;
+mod masked;
 mod plan;
 mod second;
 mod wavelets;

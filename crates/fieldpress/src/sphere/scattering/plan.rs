@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 
+use super::super::harmonics::check_band;
 use super::super::recursion::{Lanes, LANES};
 use super::super::rings::Rings;
 use super::super::{Grid, Harmonics, Sampling};
@@ -61,7 +62,7 @@ pub(super) fn scales(band: usize, settings: Settings) -> Result<Vec<usize>> {
     if !(1..=5).contains(&directions) {
         return Err(Error::invalid(format!("expected 1 to 5 directions (N), found {directions}")));
     }
-    Harmonics::zeros(band)?;
+    check_band(band)?;
     let last = last_scale(band);
     if first_scale >= last {
         return Err(Error::invalid(format!(
@@ -186,7 +187,7 @@ impl Scattering {
         out.variance = (all - map.at(0, 0).norm_sqr()) / (4.0 * PI);
         let mut layers = Vec::new();
         for place in 0..self.scales.len() {
-            let layer = self.first_layer(place, map, keep)?;
+            let layer = self.first_layer(place, map, keep, None)?;
             let at = place * self.directions();
             out.s1[at..at + self.directions()].copy_from_slice(&layer.s1);
             out.p00[at..at + self.directions()].copy_from_slice(&layer.p00);

@@ -20,7 +20,7 @@ type C = Complex<f64>;
 const ZERO: Sums = [[[0.0; LANES]; 2]; 2];
 
 /// Parts the orders are dealt into, each added up by itself.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 /// Rows and columns of a product that are in work together.
 const TILE: usize = 4;
@@ -159,6 +159,11 @@ impl Work for Products<'_> {
     }
 }
 
+/// Adds the products of all rows, each number counted as `counts` says, to `sums`.
+pub(super) fn products_of(rows: &[Vec<Lanes>], counts: &[Lanes], sums: &mut [Lanes]) {
+    widest(Products { rows, counts, sums });
+}
+
 /// All products of four rows with four, written out so that the sums stay in registers.
 #[inline(always)]
 fn tile(x: [&[Lanes]; TILE], y: [&[Lanes]; TILE], sums: &mut [[Lanes; TILE]; TILE]) {
@@ -289,13 +294,25 @@ pub struct Cross {
 }
 
 /// Places of a product in a square matrix of basis fields.
-struct Square {
-    values: Vec<f64>,
+pub(super) struct Square {
+    pub(super) values: Vec<f64>,
     side: usize,
     fields: usize,
 }
 
 impl Square {
+    /// The parts added up, in their order; the lower half is that of the upper.
+    pub(super) fn of(parts: &[Vec<Lanes>], side: usize, fields: usize) -> Square {
+        let mut values = vec![0.0; side * side];
+        for i in 0..side {
+            for j in i..side {
+                let sum = parts.iter().fold(0.0, |s, p| s + p[i * side + j].iter().fold(0.0, |s, v| s + v));
+                values[i * side + j] = sum;
+                values[j * side + i] = sum;
+            }
+        }
+        Square { values, side, fields }
+    }
     fn at(&self, (s, x): (usize, usize), (t, y): (usize, usize)) -> usize {
         (s * self.fields + x) * self.side + t * self.fields + y
     }
@@ -303,7 +320,12 @@ impl Square {
 
 impl Scattering {
     /// The map and the moduli whose fields meet at a scale.
-    fn sources<'a>(&self, place: usize, map: &'a Harmonics, moduli: &[&'a [Harmonics]]) -> Vec<&'a Harmonics> {
+    pub(super) fn sources<'a>(
+        &self,
+        place: usize,
+        map: &'a Harmonics,
+        moduli: &[&'a [Harmonics]],
+    ) -> Vec<&'a Harmonics> {
         let later = self.later(place);
         std::iter::once(map).chain(later.iter().flat_map(|p| moduli[*p])).collect()
     }
@@ -322,15 +344,7 @@ impl Scattering {
             sums
         };
         let parts: Vec<Vec<Lanes>> = (0..PARTS).into_par_iter().map(part).collect();
-        let mut values = vec![0.0; side * side];
-        for i in 0..side {
-            for j in i..side {
-                let sum = parts.iter().fold(0.0, |s, p| s + p[i * side + j].iter().fold(0.0, |s, v| s + v));
-                values[i * side + j] = sum;
-                values[j * side + i] = sum;
-            }
-        }
-        Square { values, side, fields }
+        Square::of(&parts, side, fields)
     }
     /// `C01` and `C11` of a scale.
     pub(super) fn second_layer(&self, place: usize, map: &Harmonics, moduli: &[&[Harmonics]], out: &mut Coefficients) {
@@ -349,7 +363,14 @@ impl Scattering {
         })
     }
     /// `C01` and `C11` of a scale: moduli of the map that is source `first.0`, with the map and the moduli of the one that is source `first.1`.
-    fn extract(&self, square: &Square, first: (usize, usize), later: usize, c01: &mut [f64], c11: &mut [f64]) {
+    pub(super) fn extract(
+        &self,
+        square: &Square,
+        first: (usize, usize),
+        later: usize,
+        c01: &mut [f64],
+        c11: &mut [f64],
+    ) {
         let g = self.directions();
         for s in 0..later * g {
             for n in 0..g {
@@ -372,7 +393,7 @@ impl Scattering {
         let (g, mut layers) = (self.directions(), Vec::new());
         for map in [first, second] {
             self.fits(map)?;
-            let all = (0..self.scales.len()).map(|p| Ok(self.first_layer(p, map, false)?.moduli));
+            let all = (0..self.scales.len()).map(|p| Ok(self.first_layer(p, map, false, None)?.moduli));
             layers.push(all.collect::<Result<Vec<_>>>()?);
         }
         let parts = blank.parts();

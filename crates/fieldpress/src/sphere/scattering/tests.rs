@@ -151,3 +151,43 @@ fn a_map_has_its_own_numbers_in_common_with_itself() {
         assert!(near(&both.c01, &added));
     }
 }
+
+#[test]
+fn a_mask_of_ones_changes_nothing_and_others_hide_what_is_behind_them() {
+    use crate::sphere::{Grid, Sampling};
+    let near = |a: &[f64], b: &[f64], part: f64| {
+        let scale = b.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < part * scale)
+    };
+    let grid = Grid::new(Sampling::Healpix(16), 1).unwrap();
+    for (band, directions) in [(16, 3), (17, 2), (16, 1)] {
+        let plan = Scattering::new(band, Settings { directions, first_scale: 1, reach: None }).unwrap();
+        let own = map(band, 1);
+        let (found, alone) =
+            (plan.masked(&own, &grid, &vec![1.0; grid.len()]).unwrap(), plan.coefficients(&own).unwrap());
+        assert!(found.blocks().iter().zip(alone.blocks()).all(|(a, b)| near(a, b, 1e-12)), "{band} {directions}");
+        assert!((found.mean - alone.mean).abs() < 1e-12 && (found.variance - alone.variance).abs() < 1e-12);
+        // Weights count relatively; moduli are multiplied with them.
+        let half = plan.masked(&own, &grid, &vec![0.5; grid.len()]).unwrap();
+        let doubled: Vec<f64> = half.c01.iter().map(|v| 2.0 * v).collect();
+        assert!(near(&half.p00, &alone.p00, 1e-12) && near(&doubled, &alone.c01, 1e-12));
+    }
+    let plan = Scattering::new(16, Settings::default()).unwrap();
+    // A map that is rough in the north alone, and a mask that shows the south.
+    let north = |theta: f64| if theta < 1.2 { 1.0 } else { 0.0 };
+    let t = crate::sphere::Transform::new(Grid::new(Sampling::GaussLegendre, 16).unwrap()).unwrap();
+    let mut values = t.synthesis(&map(16, 1)).unwrap();
+    for ring in t.grid().rings() {
+        values[ring.first..ring.first + ring.points].iter_mut().for_each(|v| *v *= north(ring.theta));
+    }
+    let own = t.analysis(&values).unwrap();
+    let shown = |sign: f64| -> Vec<f64> {
+        let ring = |r: &crate::sphere::Ring| vec![if sign * (r.theta - 1.9) > 0.0 { 1.0 } else { 0.0 }; r.points];
+        grid.rings().iter().flat_map(ring).collect()
+    };
+    let (south, rest) =
+        (plan.masked(&own, &grid, &shown(1.0)).unwrap(), plan.masked(&own, &grid, &shown(-1.0)).unwrap());
+    assert!(south.p00.iter().zip(&rest.p00).skip(5).all(|(s, r)| *s < 0.2 * r), "{:?} {:?}", south.p00, rest.p00);
+    assert!(plan.masked(&own, &grid, &[1.0; 3]).is_err() && plan.masked(&own, &grid, &vec![0.0; grid.len()]).is_err());
+    assert!(plan.masked(&own, &grid, &vec![1.5; grid.len()]).is_err());
+}
