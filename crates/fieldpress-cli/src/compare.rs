@@ -108,7 +108,7 @@ impl Compare {
         let mut found = Vec::new();
         for x in &a {
             let Some(y) = b.iter().find(|y| y.name == x.name) else { continue };
-            found.push(self.pair(x, y).map_err(|e| e.at(format!("{}: {}", shown(&self.b), x.name)))?);
+            found.push(self.pair(x, y, a.len() == 1).map_err(|e| e.at(format!("{}: {}", shown(&self.b), x.name)))?);
         }
         let missing = |from: &[Named], of: &[Named]| -> Vec<String> {
             from.iter().filter(|x| !of.iter().any(|y| y.name == x.name)).map(|x| x.name.clone()).collect()
@@ -144,7 +144,7 @@ impl Compare {
         arrays.retain(|a| wanted(&a.name));
         Ok(arrays)
     }
-    fn pair(&self, x: &Named, y: &Named) -> Result<Found> {
+    fn pair(&self, x: &Named, y: &Named, alone: bool) -> Result<Found> {
         let (a, b) = (x.source.as_ref(), y.source.as_ref());
         let fill = self.fill.map(|v| a.dtype().nearest_bits(v));
         let fill = fill.or(y.stored.as_ref().and_then(|s| s.2)).or(x.stored.as_ref().and_then(|s| s.2));
@@ -161,7 +161,12 @@ impl Compare {
         let likeness = match &self.sphere {
             Some(sampling) => {
                 let how = How { sampling: sampling.as_deref(), ..How::default() };
-                Some(Likeness::of(&how.analysis(x)?.0, &how.analysis(y)?.0)?)
+                // Other arrays of the files need not be maps.
+                match (how.analysis(x), how.analysis(y)) {
+                    (Ok(x), Ok(y)) => Some(Likeness::of(&x.0, &y.0)?),
+                    (Err(e), _) | (_, Err(e)) if self.arrays.len() == 1 || alone => return Err(e),
+                    _ => None,
+                }
             }
             None => None,
         };

@@ -7,7 +7,7 @@ use clap::Args;
 use fieldpress::files::{
     export_array, export_npz, read_portrait, restore_cells, restore_file, restore_points, ArrayFormat, Glob, Selection,
 };
-use fieldpress::sphere::scattering::Drawing;
+use fieldpress::io::PendingFile;
 use fieldpress::{Archive, Error, Result};
 
 use crate::emulate;
@@ -50,6 +50,9 @@ pub(crate) struct Decompress {
     lx: Option<usize>,
 }
 
+/// Look-alikes of larger maps are drawn only when asked for: an archive of a few kilobytes may ask for hours.
+const LARGEST_DRAWN: usize = 512;
+
 /// What an output path asks for.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -63,11 +66,21 @@ impl Decompress {
         let output = self.output()?;
         let place = |e: Error| e.at(shown(&self.archive));
         let mut outputs = Outputs::default();
-        let whole = self.arrays.is_empty() && self.region.is_none() && self.level.is_none();
-        if let Some((portrait, sampling)) = read_portrait(&archive).map_err(place)?.filter(|_| whole) {
+        let parts = !self.arrays.is_empty() || self.region.is_some() || self.level.is_some();
+        let other = self.lx.is_some() || !self.cells.is_empty();
+        let npy = matches!(kind(&output), None | Some(Kind::One(ArrayFormat::Npy)));
+        if let Some((portrait, origin)) = read_portrait(&archive).map_err(place)?.filter(|_| npy && !parts && !other) {
             // What was kept is not the map: what comes is one that looks like it.
             self.spare_archive(std::slice::from_ref(&output))?;
-            let (shape, values) = emulate::look_alike(&portrait, &sampling, Drawing::default(), quiet)?;
+            if portrait.coefficients.band() > LARGEST_DRAWN {
+                let band = portrait.coefficients.band();
+                let most = format!("expected statistics of a band-limit of at most {LARGEST_DRAWN}, found {band}");
+                return Err(place(Error::invalid(format!("{most}; draw with `fieldpress emulate`, which takes long"))));
+            }
+            if !is_stream(&output) {
+                drop(PendingFile::create(&output, self.force)?);
+            }
+            let (shape, values) = emulate::look_alike(&portrait, &origin, quiet)?;
             return write_npy(&output, self.force, &shape, values);
         }
         if self.takes_arrays(&archive, &output) {

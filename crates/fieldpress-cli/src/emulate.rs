@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use fieldpress::files::read_portrait;
+use fieldpress::files::{read_portrait, MapOrigin};
 use fieldpress::sphere::scattering::{Drawing, Drawn, Portrait, Scattering};
 use fieldpress::sphere::{Grid, Harmonics, Likeness, Sampling, Transform};
 use fieldpress::{Error, Result};
@@ -12,11 +12,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{json, Value};
 
 use crate::args::positive;
-use crate::files::{archive, same_file, shown};
+use crate::files::{archive, is_stream, same_file, shown};
 use crate::maps::{write_npy, MapArgs};
 use crate::numbers::{json as number, seconds, short};
-use crate::screen::say;
+use crate::screen::tell;
 use crate::table::Table;
+use fieldpress::io::PendingFile;
 
 /// Draw a map that looks like another one, from its scattering covariances.
 ///
@@ -43,7 +44,7 @@ pub(crate) struct Emulate {
     /// The sampling of the look-alike: mw, mwss, dh, gl [default: that of the map; mw for a HEALPix map].
     #[arg(long, value_name = "NAME")]
     onto: Option<String>,
-    /// The map itself: tells how alike the look-alike is.
+    /// The map itself: tells how alike the look-alike is. --array, --sampling, --nested, --band, --iterations and what raw data need are for it.
     #[arg(long, value_name = "MAP")]
     against: Option<PathBuf>,
     /// Print the report as JSON.
@@ -61,15 +62,24 @@ impl Emulate {
             }
         }
         let found = read_portrait(&archive(&self.statistics)?).map_err(|e| e.at(shown(&self.statistics)))?;
-        let (portrait, sampling) = found.ok_or_else(|| {
+        let (portrait, origin) = found.ok_or_else(|| {
             Error::invalid("expected what `fieldpress scatter -o` writes, found another archive")
                 .at(shown(&self.statistics))
         })?;
+        // What can fail fails before the long work.
+        let sampling = match self.onto.as_deref() {
+            Some(name) => named(name)?,
+            None => of(&origin)?,
+        };
+        let streamed = is_stream(&self.output);
+        if !streamed {
+            drop(PendingFile::create(&self.output, self.force)?);
+        }
         let original = self.against.as_ref().map(|p| self.original(p, &portrait)).transpose()?;
         let started = Instant::now();
         let drawn = draw(&portrait, self.drawing(), quiet)?;
         let elapsed = started.elapsed().as_secs_f64();
-        let (shape, values) = onto(&drawn, self.onto.as_deref().unwrap_or(&sampling))?;
+        let (shape, values) = onto(&drawn, sampling)?;
         write_npy(&self.output, self.force, &shape, values)?;
         let likeness = original.map(|o| Likeness::of(&o, &drawn.map)).transpose()?;
         let head = format!(
@@ -79,10 +89,11 @@ impl Emulate {
             drawn.evaluations,
             seconds(elapsed)
         );
-        say(match self.json {
+        let text = match self.json {
             true => self.to_json(&drawn, likeness.as_ref(), elapsed).to_string(),
             false => likeness.map_or(head.clone(), |l| format!("{}\n\n{head}", text(&l))),
-        })
+        };
+        tell(text, streamed)
     }
     fn drawing(&self) -> Drawing {
         Drawing { seed: self.seed, evaluations: self.evaluations, enough: self.enough }
@@ -110,27 +121,32 @@ impl Emulate {
     }
 }
 
+/// A sampling by its name.
+fn named(name: &str) -> Result<Sampling> {
+    match name {
+        "gl" => Ok(Sampling::GaussLegendre),
+        "mwss" => Ok(Sampling::Mwss),
+        "dh" => Ok(Sampling::DriscollHealy),
+        "mw" => Ok(Sampling::Mw),
+        other => Err(Error::invalid(format!("expected a sampling (mw mwss dh gl), found {other:?}"))),
+    }
+}
+
+/// The sampling for look-alikes of a map.
+fn of(origin: &MapOrigin) -> Result<Sampling> {
+    named(if origin.sampling == "healpix" { "mw" } else { &origin.sampling })
+}
+
 /// The points of a look-alike on a sampling, and their shape.
-fn onto(drawn: &Drawn, sampling: &str) -> Result<(Vec<usize>, Vec<f64>)> {
-    let sampling = match sampling {
-        "gl" => Sampling::GaussLegendre,
-        "mwss" => Sampling::Mwss,
-        "dh" => Sampling::DriscollHealy,
-        "mw" | "healpix" => Sampling::Mw,
-        other => return Err(Error::invalid(format!("expected a sampling (mw mwss dh gl), found {other:?}"))),
-    };
+fn onto(drawn: &Drawn, sampling: Sampling) -> Result<(Vec<usize>, Vec<f64>)> {
     let transform = Transform::new(Grid::new(sampling, drawn.map.band())?)?;
     Ok((transform.grid().shape(), transform.synthesis(&drawn.map)?))
 }
 
 /// A look-alike on the sampling of the map, and its shape.
-pub(crate) fn look_alike(
-    portrait: &Portrait,
-    sampling: &str,
-    drawing: Drawing,
-    quiet: bool,
-) -> Result<(Vec<usize>, Vec<f64>)> {
-    onto(&draw(portrait, drawing, quiet)?, sampling)
+pub(crate) fn look_alike(portrait: &Portrait, origin: &MapOrigin, quiet: bool) -> Result<(Vec<usize>, Vec<f64>)> {
+    let sampling = of(origin)?;
+    onto(&draw(portrait, Drawing::default(), quiet)?, sampling)
 }
 
 /// A look-alike, with progress on a terminal.

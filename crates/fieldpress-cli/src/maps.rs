@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use fieldpress::array::Region;
-use fieldpress::files::Glob;
+use fieldpress::files::{Glob, MapOrigin};
 use fieldpress::sphere::{Grid, Harmonics, Sampling, Transform};
 use fieldpress::{Error, Result};
 
@@ -14,6 +14,7 @@ use crate::files::shown;
 
 /// How an array is a map.
 #[derive(Args)]
+#[command(next_help_heading = "Maps on the sphere")]
 pub(crate) struct MapArgs {
     /// The array that is the map, of a file with several.
     #[arg(long, value_name = "PATTERN")]
@@ -59,7 +60,7 @@ pub(crate) fn is_missing(value: f64) -> bool {
 
 impl MapArgs {
     /// The map in a file or archive: its coefficients, and its sampling.
-    pub(crate) fn load(&self, path: &Path) -> Result<(Harmonics, Sampling)> {
+    pub(crate) fn load(&self, path: &Path) -> Result<(Harmonics, MapOrigin)> {
         self.read(path, false).map_err(|e| e.at(shown(path)))
     }
     /// The same of a map with holes, which become the mean of the other points.
@@ -72,7 +73,9 @@ impl MapArgs {
             let all = arrays_of(path, &self.open.options())?;
             let one = chosen(&all, None)?;
             let shape = one.source.shape();
-            let (sampling, band) = Sampling::of(None, shape.dims())?;
+            // A mask in rings and points is on the sampling that was named, if it was.
+            let named = self.sampling.as_deref().filter(|_| shape.rank() == 2);
+            let (sampling, band) = Sampling::of(named, shape.dims())?;
             let mut values = one.source.read(&Region::all(shape))?.as_slice().to_f64();
             if let (Sampling::Healpix(nside), true) = (sampling, self.nested || one.nested) {
                 values = fieldpress::sphere::map_to_ring(nside, &values)?;
@@ -81,7 +84,7 @@ impl MapArgs {
         };
         read().map_err(|e| e.at(shown(path)))
     }
-    fn read(&self, path: &Path, filled: bool) -> Result<(Harmonics, Sampling)> {
+    fn read(&self, path: &Path, filled: bool) -> Result<(Harmonics, MapOrigin)> {
         let all = arrays_of(path, &self.open.options())?;
         let one = chosen(&all, self.array.as_ref())?;
         let how = How {
@@ -91,7 +94,25 @@ impl MapArgs {
             iterations: self.iterations,
             filled,
         };
-        how.analysis(one)
+        let (map, sampling) = how.analysis(one)?;
+        let (nested, iterations) = (self.nested || one.nested, self.iterations);
+        Ok((map, MapOrigin { sampling: sampling.name().into(), nested, iterations }))
+    }
+    /// The coefficients of the same array of another file, that came from such a map: whatever is said of it here holds, what is not as it was there.
+    pub(crate) fn load_as(&self, path: &Path, origin: &MapOrigin, band: usize) -> Result<Harmonics> {
+        let read = || -> Result<Harmonics> {
+            let all = arrays_of(path, &self.open.options())?;
+            let healpix = origin.sampling == "healpix";
+            let how = How {
+                sampling: self.sampling.as_deref().or(Some(&origin.sampling)),
+                nested: self.nested || origin.nested,
+                band: self.band.or(healpix.then_some(band)),
+                iterations: origin.iterations,
+                filled: false,
+            };
+            Ok(how.analysis(chosen(&all, self.array.as_ref())?)?.0)
+        };
+        read().map_err(|e| e.at(shown(path)))
     }
 }
 

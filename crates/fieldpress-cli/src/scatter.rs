@@ -9,7 +9,7 @@ use fieldpress::{Error, Result};
 use serde_json::{json, Value};
 
 use crate::args::positive;
-use crate::files::{same_file, shown, write_to};
+use crate::files::{is_stream, same_file, shown, write_to};
 use crate::maps::MapArgs;
 use crate::numbers::{json as number, short};
 use crate::screen::say;
@@ -42,11 +42,11 @@ pub(crate) struct Scatter {
     /// the others.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     mask: Option<PathBuf>,
-    /// Divide by the power of the map: S1 and C01 by roots of P00, P00 by itself.
+    /// Divide by the power of the map: S1 by roots of P00, P00 by itself, C01 and C11 by two roots.
     #[arg(long)]
     normalised: bool,
-    /// C01 and C11 summed over directions.
-    #[arg(long)]
+    /// With --json, C01 and C11 summed over directions.
+    #[arg(long, requires = "json")]
     isotropic: bool,
     /// With --isotropic, means over directions instead of sums.
     #[arg(long, requires = "isotropic")]
@@ -63,6 +63,11 @@ impl Scatter {
         if let Some(o) = self.output.as_ref().filter(|o| same_file(&self.map, o)) {
             return Err(Error::invalid("expected an output that is not the input").at(o.display()));
         }
+        if self.output.as_deref().is_some_and(is_stream) {
+            return Err(Error::invalid(
+                "expected a file for the statistics, found standard output, which takes the report",
+            ));
+        }
         let settings = Settings { directions: self.directions, first_scale: self.j_min, reach: self.delta_j };
         let plan = |band: usize| Scattering::new(band, settings).map_err(|e| e.at(shown(&self.map)));
         if let Some(mask) = &self.mask {
@@ -72,11 +77,11 @@ impl Scatter {
             let found = plan.masked(&map, &grid, &weights).map_err(|e| e.at(shown(mask)))?;
             return self.tell(&found);
         }
-        let (map, sampling) = self.open.load(&self.map)?;
+        let (map, origin) = self.open.load(&self.map)?;
         let plan = plan(map.band())?;
         let portrait = plan.portrait(&map)?;
         if let Some(output) = &self.output {
-            write_to(output, self.force, |out| write_portrait(&portrait, sampling.name(), out).map(|_| ()))?;
+            write_to(output, self.force, |out| write_portrait(&portrait, &origin, out).map(|_| ()))?;
         }
         self.tell(&portrait.coefficients)
     }

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fieldpress::files::{read_portrait, verify_file, ArrayVerdict, FileVerdict};
+use fieldpress::files::{read_portrait, verify_file, ArrayVerdict, FileVerdict, MapOrigin};
 use fieldpress::sphere::scattering::{Portrait, Scattering};
 use fieldpress::{Archive, Error, Result};
 use serde_json::{json, Value};
 
-use crate::compare::arrays_of;
 use crate::files::{archive, input_of, is_stream, shown};
-use crate::maps::How;
+use crate::maps::MapArgs;
 use crate::numbers::{criterion, json as number, short, tolerance};
 use crate::progress::Progress;
 use crate::screen::{closed, say};
@@ -35,6 +34,8 @@ pub(crate) struct Verify {
     /// The spatial cells that `compress --cells` was given.
     #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     cells: Vec<u64>,
+    #[command(flatten)]
+    map: MapArgs,
     /// Show every array, not only the lossy and the violated.
     #[arg(short, long)]
     verbose: bool,
@@ -46,8 +47,8 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(&self, quiet: bool) -> Result<Answer> {
         let archive = archive(&self.archive)?;
-        if let Some((portrait, sampling)) = read_portrait(&archive).map_err(|e| e.at(shown(&self.archive)))? {
-            return self.statistics(&portrait, &sampling);
+        if let Some((portrait, origin)) = read_portrait(&archive).map_err(|e| e.at(shown(&self.archive)))? {
+            return self.statistics(&portrait, &origin);
         }
         let total = archive.directory().arrays.iter().map(|a| a.raw_bytes()).sum();
         let progress = Progress::new(total, quiet);
@@ -70,18 +71,12 @@ impl Verify {
         Ok(if holds { Answer::Yes } else { Answer::No })
     }
     /// Whether these are the statistics of the map.
-    fn statistics(&self, kept: &Portrait, sampling: &str) -> Result<Answer> {
+    fn statistics(&self, kept: &Portrait, origin: &MapOrigin) -> Result<Answer> {
         let [original] = self.originals.as_slice() else {
             return Err(Error::invalid(format!("expected one map for its statistics, found {}", self.originals.len())));
         };
         let c = &kept.coefficients;
-        let healpix = sampling == "healpix";
-        let how = How { sampling: Some(sampling), band: healpix.then_some(c.band()), ..How::default() };
-        let all = arrays_of(original, &Default::default()).map_err(|e| e.at(shown(original)))?;
-        let [map] = all.as_slice() else {
-            return Err(Error::invalid(format!("expected one array, found {}", all.len())).at(shown(original)));
-        };
-        let (map, _) = how.analysis(map).map_err(|e| e.at(shown(original)))?;
+        let map = self.map.load_as(original, origin, c.band())?;
         let found = Scattering::new(c.band(), c.settings())
             .and_then(|p| p.portrait(&map))
             .map_err(|e| e.at(shown(original)))?;
@@ -105,7 +100,9 @@ impl Verify {
             let error = a.iter().zip(b).fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
             let largest = b.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
             // A mean of 0 has digits of the map's size.
-            let good = error <= STATISTICS * largest.max(if *name == "mean" { deviation } else { 0.0 });
+            // What is not a number is not the same.
+            let numbers = a.len() == b.len() && a.iter().chain(b).all(|v| v.is_finite());
+            let good = numbers && error <= STATISTICS * largest.max(if *name == "mean" { deviation } else { 0.0 });
             holds &= good;
             let word = if good { "holds" } else { "VIOLATED" };
             table.push(vec![name.to_string(), word.into(), b.len().to_string(), short(error), short(largest)]);

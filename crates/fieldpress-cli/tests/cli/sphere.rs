@@ -76,6 +76,23 @@ fn statistics_are_kept_verified_and_drawn_from() {
 }
 
 #[test]
+fn nested_maps_are_verified_as_they_were_read() {
+    let f = Folder::new("nested");
+    let (_, values) = map(Sampling::Healpix(8), 16);
+    f.npy("map.npy", &[768], fieldpress::sphere::map_to_nested(8, &values).unwrap());
+    f.npy("ring.npy", &[768], values);
+    f.ok(&["scatter", "map.npy", "--nested", "--iterations", "1", "-N", "1", "-o", "map.scat"]);
+    assert!(f.ok(&["verify", "map.npy", "map.scat"]).contains("map.scat: holds"));
+    assert_eq!(f.run(&["verify", "ring.npy", "map.scat"]).status.code(), Some(1));
+    f.ok(&["compress", "map.npy", "--rel", "1e-3", "--codec", "sphere:sampling=nested"]);
+    f.ok(&["verify", "map.npy", "map.npy.fpz"]);
+    // What cannot be written or means nothing is told before anything is drawn.
+    assert!(f.fails(&["emulate", "map.scat", "-o", "ring.npy"]).contains("ring.npy"));
+    assert!(f.fails(&["emulate", "map.scat", "-o", "x.npy", "--onto", "nope"]).contains("mw mwss dh gl"));
+    assert!(f.fails(&["scatter", "ring.npy", "-o", "-"]).contains("standard output"));
+}
+
+#[test]
 fn a_mask_hides_what_has_no_values() {
     let f = folder("mask", Sampling::Mw, 16);
     let (shape, mut values) = map(Sampling::Mw, 16);

@@ -7,12 +7,13 @@
 //! # Format
 //! | bytes | content |
 //! |---|---|
-//! | 1 | the sampling: 0 Gauss-Legendre, 1 MW, 2 MWSS, 3 Driscoll-Healy, 4 HEALPix in the order of rings, 5 HEALPix in nested order |
-//! | varint | the band-limit `L` |
+//! | 1 | the sampling: 0 Gauss-Legendre, 1 MW, 2 MWSS, 3 Driscoll-Healy, 4 HEALPix in the order of rings, 5 HEALPix in nested order, `nside` a power of 2 |
+//! | varint | the band-limit `L`, at least 8: that of the shape; on HEALPix at most `4 nside`; at most 4096 |
 //! | rest | the coefficients, see [`Quantised`], an array of `n x L x L` for `n` maps, in two bands: an empty one, and all of it at level 0 |
 //!
 //! Nothing is stored of an array without values. Maps are the last two axes, rings and points on them; on HEALPix the last axis. In the square of a map `[l][m]`, `m <= l`, is the real part of `f_lm`, `[m - 1][l]`,
 //! `1 <= m <= l`, its imaginary part, for orthonormal harmonics with the phase of Condon and Shortley; the map is their synthesis, see [`Transform`].
+//! Nested pixel `k` is at `(x, y)` of face `k / nside^2`, the bits of the rest being those of `x` and `y` in turn, the lowest that of `x`: Gorski et al., section 4.1.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -82,6 +83,8 @@ impl Default for Sphere {
     }
 }
 
+/// Smallest band-limit: of smaller maps there would be too many in an array.
+const LEAST: usize = 8;
 /// Largest band-limit of a stream: tables grow with its square.
 const MOST: usize = 4096;
 /// Iterations of the analysis on HEALPix.
@@ -120,12 +123,15 @@ impl Sphere {
             points => Sampling::of(points.name(), tail(2)),
         };
         let (sampling, full) = found.map_err(|e| Error::invalid(format!("sphere: {}", e.message())))?;
-        let band = self.band.unwrap_or(full);
         let healpix = if let Sampling::Healpix(n) = sampling { Some(n) } else { None };
         let most = healpix.map_or(full, |n| 4 * n).min(MOST);
-        if band == 0 || band > most || (band != full && healpix.is_none()) {
-            let allowed = if healpix.is_none() { most.to_string() } else { format!("1 to {most}") };
-            return Err(Error::invalid(format!("sphere: expected a band-limit of {allowed}, found {band}")));
+        let band = self.band.unwrap_or(if healpix.is_some() { full.min(most) } else { full });
+        if band < LEAST || band > most || (band != full && healpix.is_none()) {
+            let allowed = match healpix {
+                Some(_) => format!("from {LEAST} to {most}"),
+                None => format!("of the shape, from {LEAST} to {MOST}"),
+            };
+            return Err(Error::invalid(format!("sphere: expected a band-limit {allowed}, found {band}")));
         }
         let nested = self.sampling == Points::Nested;
         if nested && !healpix.is_some_and(usize::is_power_of_two) {
@@ -180,7 +186,10 @@ impl Maps {
     }
     /// From the order of rings.
     fn outward(&self, map: Vec<f64>) -> Result<Vec<f64>> {
-        self.nside().map_or(Ok(map.clone()), |n| map_to_nested(n, &map))
+        match self.nside() {
+            Some(n) => map_to_nested(n, &map),
+            None => Ok(map),
+        }
     }
     fn inward(&self, map: &[f64]) -> Result<Vec<f64>> {
         self.nside().map_or(Ok(map.to_vec()), |n| map_to_ring(n, map))
@@ -346,8 +355,10 @@ mod tests {
             assert!(Sphere::default().maps(&shape(bad)).is_err(), "{bad:?}");
         }
         let of = |band| Sphere { band: Some(band), ..Sphere::default() };
-        assert!(of(3).maps(&shape(&[4, 7])).is_err() && of(4).maps(&shape(&[4, 7])).is_ok());
+        assert!(of(7).maps(&shape(&[8, 15])).is_err() && of(8).maps(&shape(&[8, 15])).is_ok());
         assert!(of(17).maps(&shape(&[192])).is_err() && of(12).maps(&shape(&[192])).is_ok());
+        assert!(Sphere::default().maps(&shape(&[100, 7, 13])).is_err(), "too small");
+        assert_eq!(Sphere::default().maps(&shape(&[12 << 24])).unwrap().band, MOST);
     }
 
     #[test]
@@ -358,5 +369,12 @@ mod tests {
         let mut bytes = Vec::new();
         Sphere::default().fit(&x, &block, 1e-3, &mut bytes).unwrap();
         survives_damage(&Sphere::default(), &bytes, &[12, 23]);
+        let x = map_to_nested(4, &map(Sampling::Healpix(4), 16)).unwrap();
+        let view = View::new(&[192], &x).unwrap();
+        let block = Block { shape: view.shape(), values: view.as_contiguous().unwrap(), site: Default::default() };
+        let nested = Sphere { sampling: Points::Nested, band: Some(16), ..Sphere::default() };
+        let mut bytes = Vec::new();
+        nested.fit(&x, &block, 1e-2, &mut bytes).unwrap();
+        survives_damage(&nested, &bytes, &[192]);
     }
 }

@@ -22,7 +22,7 @@ pub use distributions::MomentTally;
 pub use export::{export_array, export_npz, ArrayFormat, Selection};
 pub use glob::Glob;
 pub use input::{Event, Input, Watch};
-pub use portrait::{read_portrait, write_portrait};
+pub use portrait::{read_portrait, write_portrait, MapOrigin};
 pub use restore::{restore_cells, restore_file, restore_points};
 pub use tally::{compare_values, Tally};
 pub use verify::{verify_file, ArrayVerdict, FileVerdict};

@@ -9,7 +9,7 @@
 //! for 2 sum and difference; for 4, with `a, b = x0 +- x2`, `c = x1 + x3`, `d` = `sign i (x1 - x3)`: `a + c, b + d, a - c, b - d`; for odd `p`, with `u_r = x_r + x_(p-r)` and `v_r = x_r - x_(p-r)`, `r` from 1 to `(p - 1) / 2`: at 0 `x_0` and all `u_r` added in turn;
 //! at `q` and `p - q` the sum and the difference of `A` and `sign i B`, where `A` begins with `x_0`, `B` with 0, and `A = fma(C, u_r, A)`, `B = fma(S, v_r, B)` in turn with `C - i S = w_(q r mod p times n / p)`.
 //!
-//! Lengths with a prime factor above 127 go through one of `N`, the power of 2 from `2n - 1` on: with `t_k = e^(-pi i (k k mod 2n) / n)`, the values, conjugated for the sign +1, times `t`, 0 beyond, are transformed, multiplied with the transform of `conj(t_|k|)` around 0 over `N`, transformed with the
+//! Lengths with a prime factor above 127 go through one of `N`, the power of 2 from `2n - 1` on: with `t_k = e^(-pi i (k k mod 2n) / n)`, the values, conjugated for the sign +1, times `t`, 0 beyond, are transformed, multiplied with the transform of `conj(t_|k|)` around 0, divided by `N`, transformed with the
 //! sign +1, multiplied with `t`, and conjugated again for the sign +1.
 
 use rustfft::num_complex::Complex;

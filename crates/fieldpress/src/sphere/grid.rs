@@ -63,8 +63,9 @@ impl Sampling {
         }
         let fits = |name: &str| match (name, shape) {
             ("healpix", [points]) => {
-                let nside = ((points / 12) as f64).sqrt().round() as usize;
-                (nside > 0 && 12 * nside * nside == *points).then_some((Sampling::Healpix(nside), 2 * nside))
+                let nside = (points / 12).isqrt();
+                (nside > 0 && nside * nside == points / 12 && points % 12 == 0)
+                    .then_some((Sampling::Healpix(nside), 2 * nside))
             }
             (name, &[rings, points]) => {
                 let band = points.div_ceil(2);
@@ -72,7 +73,7 @@ impl Sampling {
                     ("mw", 1) if rings == band => Some((Sampling::Mw, band)),
                     ("gl", 1) if rings == band => Some((Sampling::GaussLegendre, band)),
                     ("mwss", 0) if rings == band + 1 && band > 0 => Some((Sampling::Mwss, band)),
-                    ("dh", 1) if rings == 2 * band => Some((Sampling::DriscollHealy, band)),
+                    ("dh", 1) if rings == band.saturating_mul(2) => Some((Sampling::DriscollHealy, band)),
                     _ => None,
                 }
             }

@@ -77,7 +77,7 @@ impl Likeness {
     }
 }
 
-/// About three bands to an octave from degree 4 on, single degrees below.
+/// About three bands to an octave from degree 8 on, single degrees below.
 fn bands(first: &Harmonics, second: &Harmonics) -> Vec<Band> {
     let (a, b) = (first.spectrum(), second.spectrum());
     let mut all = Vec::new();
@@ -86,7 +86,13 @@ fn bands(first: &Harmonics, second: &Harmonics) -> Vec<Band> {
         let to = (from + 1).max(from * 5 / 4).min(a.len());
         let power = |s: &[f64]| (from..to).fold(0.0, |p, l| p + s[l] * (2 * l + 1) as f64);
         let own = power(&a);
-        let ratio = if own > 0.0 { power(&b) / own } else { 1.0 };
+        let ratio = if own > 0.0 {
+            power(&b) / own
+        } else if power(&b) > 0.0 {
+            f64::INFINITY
+        } else {
+            1.0
+        };
         all.push(Band { from, to, power: own / (4.0 * PI), ratio });
         from = to;
     }

@@ -193,7 +193,8 @@ impl Recursion {
         }
         alone
     }
-    /// Hands on the values of every degree from the first on at up to [`GROUPS`] groups of colatitudes, sorted from a pole to the equator.
+    /// Hands on the values of every degree from the first on at up to [`GROUPS`] groups of colatitudes. Those before the first that is not negligible are left out: groups sorted
+    /// from the pole to the equator gain most.
     #[inline(always)]
     pub(super) fn walk(&self, places: &[Places], taker: &mut impl Take) {
         let count = places.len().min(GROUPS);

@@ -10,19 +10,20 @@
 //! `theta -= p_n / q`, with `p_(l+1) = ((2l + 1) x p_l - l p_(l-1)) / (l + 1)`, `p_0 = 1`, `x = cos(theta)`, `q = n (x p_n - p_(n-1)) / sin(theta)`; the middle one is `pi / 2`; the southern half is `pi - theta`
 //! with the cosine negated and the same sine. HEALPix, ring `i` from 1, `k = min(i, 4 nside - i)`: for `k < nside`, `u = k k / (3 nside nside)`, `cos = 1 - u`, `sin = sqrt(u (2 - u))`, `4k` points from
 //! `phi = pi / (4k)`; else `cos = 4/3 - 2k / (3 nside)`, `sin = sqrt(1 - cos cos)`, `4 nside` points from `pi / (4 nside)` where `k - nside` is even, else from 0; behind the equator the cosine is negated. A cosine is 0 where `2 theta = pi`.
-//! The first ring and the last, where their cosines add up to less than 1e-15 and points and `phi` agree, are a pair, and so on; others are alone. Eight pairs from the first on are a group.
+//! The first ring and the last, where their cosines add up to less than 1e-15 and points and `phi` agree, are a pair, and so on; others are alone and count as a pair without a southern ring. Eight pairs from the first on are a group, sixteen groups from the first on a chunk.
 //!
 //! *Degrees.* For each order `m`, with `r_l = sqrt((l l - m m) (l l))`, `o_l = (l + 1) / r_(l+1)`, `a_l = o_l (2l + 1)`, `c_l = o_l r_l / max(l, 1)`, `s_m = s_(m+1) = 1`, `s_(l+1) = c_l s_(l-1)`,
 //! `b_l = a_l (s_l / s_(l+1))`: `q_(l+1) = fma(b_l cos(theta), q_l, -q_(l-1))` from `q_(m-1) = 0` and `q_m = f sin(theta)^m`, where `f` is the root of the product of `(2k - 1) / (2k)` over `k` from 1 to `m`, in this order, negative for odd `m`. The power is taken by
 //! squares, the lowest bit of `m` first, as a mantissa and a power of 2; sines below 1e-300 are 1e-300. Where the exponent is below -500, values are scaled by `2^(800 j)` with the least `j` that suffices; after a step at which a scaled value exceeds
-//! `2^300` it and the one before are multiplied by `2^-800`, and `j` falls by 1; what is scaled counts as 0. A group is left out if `m m > M M` for all its pairs, with `M = (L - 1) sin(theta) + max(0.01 L, 100)`.
+//! `2^300` it and the one before are multiplied by `2^-800`, and `j` falls by 1; what is scaled counts as 0. Of a chunk the groups before the first of which not all pairs have `m m > M M`, with `M = (L - 1) sin(theta) + max(0.01 L, 100)`, are left out: their values are 0.
 //!
-//! *Sums.* With `g_l = f_lm (s_l sqrt((2l + 1) / (4 pi)))`, real and imaginary part: `e = fma(g_l, q_l, e)` over the degrees with even `l - m`, `d` over those with odd. The phase of the northern ring of a pair is `e + d`, that of the southern `e - d`.
+//! *Sums.* With `g_l = f_lm (s_l sqrt((2l + 1) / (4 pi)))`, real and imaginary part: `e = fma(g_l, q_l, e)` over the degrees with even `l - m`, `d` over those with odd. The phase of the northern ring of a pair is `e + d`, that of the southern, whether there is one or not, `e - d`.
 //!
-//! *Rings of points.* Phases are multiplied with `e^(i m phi)`, a product of that of `32 floor(m / 32)` and that of the rest, where `phi` is not 0. With those of north and south, `x` and `y`, the line of `n` values, at first 0, gets `x_re + i y_re` at 0 for `m = 0`, else
-//! `(x_re - y_im) + i (x_im + y_re)` at `m mod n` and `(x_re + y_im) + i (y_re - x_im)` at `-m mod n`. Its Fourier transform with the sign +1, see [`Fft`](super::Fft), has the points of the northern ring as real parts, of the southern as imaginary parts.
+//! *Rings of points.* Phases are multiplied with `e^(i m phi)`, `(a c - b d, a d + b c)` of `(a, b)`, the cosine and sine of `32 floor(m / 32) phi`, and `(c, d)` of `(m mod 32) phi`, where `phi` is not 0. With those of north and south, `x` and `y`, the line of `n` values, at first 0, gets `x_re + i y_re` at 0 for `m = 0`, else
+//! `(x_re - y_im) + i (x_im + y_re)` added at `m mod n` and then `(x_re + y_im) + i (y_re - x_im)` at `-m mod n`, order after order. Its Fourier transform with the sign +1, see [`Fft`](super::Fft), has the points of the northern ring as real parts, of the southern as imaginary parts; of a ring alone the imaginary parts are dropped.
 
 use std::f64::consts::PI;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use rustfft::num_complex::Complex;
@@ -45,19 +46,15 @@ pub struct Transform {
     rings: Rings,
     /// `sqrt((2l + 1) / 4 pi)`.
     norms: Vec<f64>,
-    /// What analysis goes through where the weights of the grid itself are not exact: twice as many rings.
-    finer: Option<Box<Finer>>,
+    /// What analysis goes through where the weights of the grid itself are not exact: twice as many rings; made when it is first needed.
+    finer: OnceLock<Box<Finer>>,
 }
 
 impl Transform {
-    /// For a grid. Errors: `LimitExceeded` for grids whose analysis needs a finer one that is too large.
+    /// For a grid.
     pub fn new(grid: Grid) -> Result<Transform> {
-        let finer = match grid.sampling() {
-            Sampling::Mw | Sampling::Mwss => Some(Box::new(Finer::new(&grid)?)),
-            _ => None,
-        };
         let norms = (0..grid.band()).map(|l| ((2 * l + 1) as f64 / (4.0 * PI)).sqrt()).collect();
-        Ok(Transform { rings: Rings::new(&grid), norms, grid, finer })
+        Ok(Transform { rings: Rings::new(&grid), norms, grid, finer: OnceLock::new() })
     }
     /// The grid.
     pub fn grid(&self) -> &Grid {
@@ -99,7 +96,7 @@ impl Transform {
         for map in maps {
             self.fits(self.grid.band(), map.len())?;
         }
-        let Some(finer) = &self.finer else { return self.weighted(maps, |r| r.weight) };
+        let Some(finer) = self.finer()? else { return self.weighted(maps, |r| r.weight) };
         let fine: Vec<Vec<f64>> = maps.iter().map(|m| finer.real(m)).collect();
         finer.transform().analysis_many(&fine.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
@@ -138,11 +135,21 @@ impl Transform {
     }
     /// The coefficients of a field with spin by quadrature, as [`Transform::analysis`]. Errors: `InvalidArgument` for maps of another length or a spin of 0.
     pub fn analysis_spin(&self, spin: usize, [q, u]: [&[f64]; 2]) -> Result<[Harmonics; 2]> {
-        let Some(finer) = &self.finer else { return self.weighted_spin(spin, [q, u], |r| r.weight) };
+        let Some(finer) = self.finer()? else { return self.weighted_spin(spin, [q, u], |r| r.weight) };
         self.fits(self.grid.band(), q.len())?;
         self.fits(self.grid.band(), u.len())?;
         let [q, u] = finer.spin(spin, q, u);
         finer.transform().analysis_spin(spin, [&q, &u])
+    }
+    fn finer(&self) -> Result<Option<&Finer>> {
+        if !matches!(self.grid.sampling(), Sampling::Mw | Sampling::Mwss) {
+            return Ok(None);
+        }
+        if self.finer.get().is_none() {
+            let made = Box::new(Finer::new(&self.grid)?);
+            return Ok(Some(self.finer.get_or_init(|| made)));
+        }
+        Ok(self.finer.get().map(Box::as_ref))
     }
     fn fits(&self, band: usize, len: usize) -> Result<()> {
         if band != self.grid.band() || len != self.grid.len() {

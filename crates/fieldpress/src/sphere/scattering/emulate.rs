@@ -74,7 +74,7 @@ impl Noise {
     }
 }
 
-/// Normal noise with exactly this power at each degree, and this mean.
+/// Normal noise with exactly this power at each degree, and this mean. Errors: as [`Harmonics::zeros`].
 pub fn noise(spectrum: &[f64], mean: f64, seed: u64) -> Result<Harmonics> {
     let band = spectrum.len();
     let mut out = Harmonics::zeros(band)?;
