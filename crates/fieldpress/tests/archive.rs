@@ -39,7 +39,8 @@ fn put<W: Write>(
         velocities: None,
         plan: &plan,
         chains: vec![Chain::parse(chain)?],
-        block: Some(vec![8; x.shape().rank()]),
+        // A map is one block.
+        block: (!chain.starts_with("sphere")).then(|| vec![8; x.shape().rank()]),
         measure: false,
         elements: None,
         progressive: false,
@@ -369,6 +370,9 @@ fn fixture(chain: &str) -> Vec<u8> {
     if chain == "legendre" || chain.starts_with("sem-") {
         return elements(chain);
     }
+    if chain == "sphere" {
+        return maps();
+    }
     let companions: &[(&str, &str)] = if chain.contains("past") { &[("past", "past")] } else { &[] };
     if !companions.is_empty() {
         put(&mut w, "past", &past, "lorenzo", &[]).unwrap();
@@ -384,6 +388,30 @@ fn fixture(chain: &str) -> Vec<u8> {
         } else if name == "f32" {
             put(&mut w, name, &x, chain, companions).unwrap();
         }
+    }
+    w.finish().unwrap()
+}
+
+/// A map on every sampling; on Driscoll's and Healy's rings with a length that goes through a longer Fourier transform.
+fn maps() -> Vec<u8> {
+    let mut w = ArchiveWriter::new(Vec::new()).unwrap();
+    let value =
+        |i: usize, n: usize| libm::sin(i as f64 * 0.37) + libm::cos((i % n) as f64 * 0.21) * (i / n) as f64 * 0.1;
+    let cases: [(&str, &str, &[usize]); 7] = [
+        ("mw", "sphere", &[9, 17]),
+        ("gl", "sphere:sampling=gl", &[2, 9, 17]),
+        ("mwss", "sphere", &[11, 20]),
+        ("dh", "sphere", &[132, 131]),
+        ("rings", "sphere", &[12 * 36]),
+        ("nested", "sphere:sampling=nested,band=14", &[12 * 16]),
+        ("large", "sphere:sampling=gl,coder=classes", &[120, 239]),
+    ];
+    for (name, chain, dims) in cases {
+        let last = dims[dims.len() - 1];
+        let all = dims.iter().product();
+        let rough = if name == "large" { 3e-3 } else { 1.0 };
+        let x = Array::from_vec(dims, (0..all).map(|i| rough * value(i, last)).collect()).unwrap();
+        put(&mut w, name, &x, chain, &[]).unwrap_or_else(|e| panic!("{chain} {name}: {e}"));
     }
     w.finish().unwrap()
 }
