@@ -297,21 +297,11 @@ mod tests {
     use super::*;
     use crate::array::View;
     use crate::codec::testing::{bounds_hold, survives_damage};
+    use crate::sphere::testing::noise;
 
-    /// Smooth in the mean, with power falling off with the degree.
+    /// With power falling off with the degree.
     fn map(sampling: Sampling, band: usize) -> Vec<f64> {
-        let mut h = Harmonics::zeros(band).unwrap();
-        let mut state = 1u64;
-        let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-        };
-        for m in 0..band {
-            for (i, v) in h.order_mut(m).iter_mut().enumerate() {
-                let size = 1.0 / ((m + i + 1) * (m + i + 1)) as f64;
-                (v.re, v.im) = (size * next(), if m > 0 { size * next() } else { 0.0 });
-            }
-        }
+        let h = noise(band, |l| 1.0 / ((l + 1) * (l + 1)) as f64);
         Transform::new(Grid::new(sampling, band).unwrap()).unwrap().synthesis(&h).unwrap()
     }
 
@@ -335,17 +325,28 @@ mod tests {
     }
 
     #[test]
-    fn maps_with_a_band_limit_cost_half_of_their_points() {
-        let x = map(Sampling::Mw, 64);
-        let view = View::new(&[64, 127], &x).unwrap();
-        let block = Block { shape: view.shape(), values: view.as_contiguous().unwrap(), site: Default::default() };
-        let mut bytes = Vec::new();
-        let y = Sphere::default().fit(&x, &block, 1e-6, &mut bytes).unwrap().unwrap();
-        let worst = x.iter().zip(&y).fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
-        assert!(worst < 1e-5 && bytes.len() < 64 * 64 * 2, "{worst} {}", bytes.len());
-        let mut back = vec![0.0; x.len()];
-        Sphere::default().reconstruct(&bytes, &view.shape(), &mut back).unwrap();
-        assert!(back.iter().zip(&y).all(|(a, b)| a.to_bits() == b.to_bits()));
+    fn maps_with_a_band_limit_cost_half_of_their_points_and_hardly_need_corrections() {
+        let nested = map_to_nested(32, &map(Sampling::Healpix(32), 64)).unwrap();
+        let cases: [(&str, Vec<f64>, &[usize]); 6] = [
+            ("mw", map(Sampling::Mw, 64), &[64, 127]),
+            ("gl", map(Sampling::GaussLegendre, 64), &[64, 127]),
+            ("mwss", map(Sampling::Mwss, 64), &[65, 128]),
+            ("dh", map(Sampling::DriscollHealy, 64), &[128, 127]),
+            ("healpix", map(Sampling::Healpix(32), 64), &[12288]),
+            ("nested", nested, &[12288]),
+        ];
+        for (sampling, x, shape) in cases {
+            let codec: Sphere = parse_config("sphere", &serde_json::json!({ "sampling": sampling })).unwrap();
+            let view = View::new(shape, &x).unwrap();
+            let block = Block { shape: view.shape(), values: view.as_contiguous().unwrap(), site: Default::default() };
+            let mut bytes = Vec::new();
+            let y = codec.fit(&x, &block, 1e-6, &mut bytes).unwrap().unwrap();
+            let worst = x.iter().zip(&y).fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
+            assert!(worst < 1e-5 && bytes.len() < 64 * 64 * 2, "{sampling}: {worst} {}", bytes.len());
+            let mut back = vec![0.0; x.len()];
+            Sphere::default().reconstruct(&bytes, &view.shape(), &mut back).unwrap();
+            assert!(back.iter().zip(&y).all(|(a, b)| a.to_bits() == b.to_bits()), "{sampling}");
+        }
     }
 
     #[test]

@@ -175,6 +175,17 @@ mod tests {
         let found = Likeness::of(&h, &h).unwrap();
         assert!(found.spectrum() < 1e-12 && found.distribution < 1e-12 && found.minkowski() == [0.0; 3]);
         let deviation = (1.0f64 / 3.0).sqrt();
+        // A quadrupole about the axis, whose second derivatives have a part of spin 2: two caps of cosine c where (3 c^2 - 1) / 2 is above.
+        let mut h = Harmonics::zeros(64).unwrap();
+        h.order_mut(0)[2].re = (4.0 * PI / 5.0f64).sqrt();
+        let two = Likeness::of(&h, &h).unwrap();
+        for (k, nu) in two.thresholds.iter().enumerate().filter(|(_, nu)| (-0.5..=1.5).contains(*nu)) {
+            let c = ((2.0 * nu * (1.0 / 5.0f64).sqrt() + 1.0) / 3.0).sqrt();
+            let expected = [1.0 - c, 4.0 * PI * (1.0 - c * c).sqrt() / (16.0 * PI), 4.0 * PI * c / (8.0 * PI * PI)];
+            for (f, e) in two.functionals[0].iter().zip(expected) {
+                assert!((f[k] - e).abs() < 0.1 * e.abs(), "{nu}: {} {e}", f[k]);
+            }
+        }
         for (k, nu) in found.thresholds.iter().enumerate().filter(|(_, nu)| nu.abs() <= 1.0) {
             let c = nu * deviation;
             let s = (1.0 - c * c).sqrt();

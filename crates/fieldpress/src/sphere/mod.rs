@@ -15,6 +15,8 @@ mod recursion;
 mod rings;
 mod rotation;
 pub mod scattering;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transform;
 mod weights;
 

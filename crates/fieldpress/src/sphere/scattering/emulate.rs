@@ -196,3 +196,30 @@ fn spectrum_loss(map: &Harmonics, spectrum: &[f64], slopes: &mut Harmonics) -> f
     }
     off.iter().skip(1).fold(0.0, |s, o| s + o * o) / count
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_of_the_spectrum_are_its_own_and_noise_has_the_power_asked_for() {
+        let spectrum: Vec<f64> = (0..12).map(|l| 1.0 / (1 + l * l) as f64).collect();
+        let start = noise(&spectrum, 0.4, 3).unwrap();
+        let found = start.spectrum();
+        assert!(found.iter().zip(&spectrum).skip(1).all(|(a, b)| (a - b).abs() < 1e-14), "{found:?}");
+        assert!((start.at(0, 0).re - 0.8 * PI.sqrt()).abs() < 1e-14);
+        let other: Vec<f64> = spectrum.iter().map(|c| 0.7 * c).collect();
+        let loss = |map: &Harmonics| spectrum_loss(map, &other, &mut Harmonics::zeros(12).unwrap());
+        let mut slopes = Harmonics::zeros(12).unwrap();
+        spectrum_loss(&start, &other, &mut slopes);
+        for (l, m) in [(1, 0), (5, 3), (11, 11)] {
+            let moved = |by: f64| {
+                let mut x = start.clone();
+                x.order_mut(m)[l - m].re += by;
+                loss(&x)
+            };
+            let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            assert!((slopes.at(l, m).re - expected).abs() < 1e-6 * expected.abs(), "{l} {m}: {expected}");
+        }
+    }
+}

@@ -191,3 +191,78 @@ fn a_mask_of_ones_changes_nothing_and_others_hide_what_is_behind_them() {
     assert!(plan.masked(&own, &grid, &[1.0; 3]).is_err() && plan.masked(&own, &grid, &vec![0.0; grid.len()]).is_err());
     assert!(plan.masked(&own, &grid, &vec![1.5; grid.len()]).is_err());
 }
+
+/// `d^l_mn(theta)` from the explicit sum of Wigner.
+fn wigner(l: i64, m: i64, n: i64, theta: f64) -> f64 {
+    let factorial = |k: i64| (1..=k).fold(1.0, |p, v| p * v as f64);
+    let front = (factorial(l + m) * factorial(l - m) * factorial(l + n) * factorial(l - n)).sqrt();
+    let (c, s) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
+    let term = |k: i64| {
+        let below = [l + n - k, k, m - n + k, l - m - k];
+        if below.iter().any(|v| *v < 0) {
+            return 0.0;
+        }
+        let sign = if (m - n + k).rem_euclid(2) == 1 { -1.0 } else { 1.0 };
+        let powers = libm::pow(c, (2 * l + n - m - 2 * k) as f64) * libm::pow(s, (m - n + 2 * k) as f64);
+        sign * powers / below.iter().fold(1.0, |p, v| p * factorial(*v))
+    };
+    front * (0..=2 * l).map(term).sum::<f64>()
+}
+
+#[test]
+fn numbers_of_the_first_layer_are_those_of_the_definition() {
+    use std::f64::consts::PI;
+
+    use rustfft::num_complex::Complex;
+    type C = Complex<f64>;
+    let turn = |angle: f64| C::new(libm::cos(angle), libm::sin(angle));
+    let band = 8usize;
+    let own = map(band, 6);
+    let at = |l: usize, m: i64| {
+        let f = own.at(l, m.unsigned_abs() as usize);
+        let sign = if m % 2 == 0 { 1.0 } else { -1.0 };
+        if m < 0 {
+            f.conj() * sign
+        } else {
+            f
+        }
+    };
+    for directions in 1..=5usize {
+        let plan = Scattering::new(band, Settings { directions, first_scale: 2, reach: None }).unwrap();
+        let found = plan.coefficients(&own).unwrap();
+        let count = 2 * directions - 1;
+        // F_n = sum f_lm conj(psi_ln) d^l_mn(theta) e^(i m phi), W_g = sum F_n e^(i n gamma_g), at scale 2, whose grid is that of the map.
+        let kappa = &wavelet_spectra(band)[2];
+        let grid = crate::sphere::Grid::new(crate::sphere::Sampling::GaussLegendre, band).unwrap();
+        let (mut s1, mut p00) = (vec![0.0; count], vec![0.0; count]);
+        for ring in grid.rings() {
+            for p in 0..ring.points {
+                let phi = 2.0 * PI * p as f64 / ring.points as f64;
+                let mut fields = vec![C::default(); count];
+                for (k, n) in (1 - directions as i64..directions as i64).enumerate() {
+                    for l in 2..band {
+                        let zeta = directionality(directions, l, n.unsigned_abs() as usize);
+                        let psi = ((2 * l + 1) as f64 / (8.0 * PI * PI)).sqrt() * kappa[l] * zeta;
+                        // The factor i of even N, conjugated.
+                        let psi = if directions % 2 == 0 { C::new(0.0, -psi) } else { C::new(psi, 0.0) };
+                        for m in -(l as i64)..=l as i64 {
+                            fields[k] += at(l, m) * psi * wigner(l as i64, m, n, ring.theta) * turn(m as f64 * phi);
+                        }
+                    }
+                }
+                for g in 0..count {
+                    let gamma = 2.0 * PI * g as f64 / count as f64;
+                    let n = |k: usize| k as f64 + 1.0 - directions as f64;
+                    let w = fields.iter().enumerate().fold(C::default(), |w, (k, f)| w + f * turn(n(k) * gamma));
+                    assert!(w.im.abs() < 1e-12, "fields of real maps are real");
+                    s1[g] += ring.weight * w.re.abs() / (4.0 * PI);
+                    p00[g] += ring.weight * w.re * w.re / (4.0 * PI);
+                }
+            }
+        }
+        for g in 0..count {
+            assert!((found.s1[g] - s1[g]).abs() < 1e-13, "N = {directions}: {} {}", found.s1[g], s1[g]);
+            assert!((found.p00[g] - p00[g]).abs() < 1e-13, "N = {directions}: {} {}", found.p00[g], p00[g]);
+        }
+    }
+}

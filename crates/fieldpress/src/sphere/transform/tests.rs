@@ -1,19 +1,7 @@
 use super::*;
 
-/// Coefficients like noise, the same every time.
 fn noise(band: usize) -> Harmonics {
-    let mut h = Harmonics::zeros(band).unwrap();
-    let mut state = 1u64;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    };
-    for m in 0..band {
-        for v in h.order_mut(m) {
-            *v = C::new(next(), if m > 0 { next() } else { 0.0 });
-        }
-    }
-    h
+    super::super::testing::noise(band, |_| 1.0)
 }
 
 fn apart(a: &Harmonics, b: &Harmonics) -> f64 {
