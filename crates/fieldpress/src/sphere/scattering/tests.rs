@@ -240,9 +240,9 @@ fn numbers_of_the_first_layer_are_those_of_the_definition() {
                 let phi = 2.0 * PI * p as f64 / ring.points as f64;
                 let mut fields = vec![C::default(); count];
                 for (k, n) in (1 - directions as i64..directions as i64).enumerate() {
-                    for l in 2..band {
+                    for (l, kappa) in kappa.iter().enumerate().skip(2) {
                         let zeta = directionality(directions, l, n.unsigned_abs() as usize);
-                        let psi = ((2 * l + 1) as f64 / (8.0 * PI * PI)).sqrt() * kappa[l] * zeta;
+                        let psi = ((2 * l + 1) as f64 / (8.0 * PI * PI)).sqrt() * kappa * zeta;
                         // The factor i of even N, conjugated.
                         let psi = if directions % 2 == 0 { C::new(0.0, -psi) } else { C::new(psi, 0.0) };
                         for m in -(l as i64)..=l as i64 {
