@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use fieldpress::files::{read_portrait, MapOrigin};
+use fieldpress::io::PendingFile;
 use fieldpress::sphere::scattering::{Drawing, Drawn, Portrait, Scattering};
 use fieldpress::sphere::{Grid, Harmonics, Likeness, Sampling, Transform};
 use fieldpress::{Error, Result};
@@ -13,11 +14,10 @@ use serde_json::{json, Value};
 
 use crate::args::positive;
 use crate::files::{archive, is_stream, same_file, shown};
-use crate::maps::{write_npy, MapArgs};
+use crate::maps::{of_rings, write_npy, MapArgs};
 use crate::numbers::{json as number, seconds, short};
 use crate::screen::tell;
 use crate::table::Table;
-use fieldpress::io::PendingFile;
 
 /// Draw a map that looks like another one, from its scattering covariances.
 ///
@@ -121,15 +121,9 @@ impl Emulate {
     }
 }
 
-/// A sampling by its name.
+/// A sampling with as many points on every ring.
 fn named(name: &str) -> Result<Sampling> {
-    match name {
-        "gl" => Ok(Sampling::GaussLegendre),
-        "mwss" => Ok(Sampling::Mwss),
-        "dh" => Ok(Sampling::DriscollHealy),
-        "mw" => Ok(Sampling::Mw),
-        other => Err(Error::invalid(format!("expected a sampling (mw mwss dh gl), found {other:?}"))),
-    }
+    of_rings(name).ok_or_else(|| Error::invalid(format!("expected a sampling (mw mwss dh gl), found {name:?}")))
 }
 
 /// The sampling for look-alikes of a map.

@@ -48,6 +48,13 @@ pub(crate) fn chosen<'a>(arrays: &'a [Named], pattern: Option<&Glob>) -> Result<
     }))
 }
 
+/// The sampling of this name, of those with as many points on every ring.
+pub(crate) fn of_rings(name: &str) -> Option<Sampling> {
+    [Sampling::Mw, Sampling::Mwss, Sampling::DriscollHealy, Sampling::GaussLegendre]
+        .into_iter()
+        .find(|s| s.name() == name)
+}
+
 /// As many as healpy's default.
 const ITERATIONS: usize = 3;
 /// The fill value of HEALPix.

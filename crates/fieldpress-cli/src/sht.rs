@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::compare::arrays_of;
 use crate::files::{same_file, shown};
-use crate::maps::{write_npy, MapArgs};
+use crate::maps::{of_rings, write_npy, MapArgs};
 use crate::numbers::{json as number, short};
 use crate::screen::say;
 use crate::table::Table;
@@ -102,15 +102,7 @@ impl Sht {
 }
 
 fn sampling(name: &str) -> Result<Sampling> {
-    let wrong = || Error::invalid(format!("expected a sampling (mw mwss dh gl healpix:NSIDE), found {name:?}"));
-    Ok(match name {
-        "mw" => Sampling::Mw,
-        "mwss" => Sampling::Mwss,
-        "dh" => Sampling::DriscollHealy,
-        "gl" => Sampling::GaussLegendre,
-        _ => {
-            let nside = name.strip_prefix("healpix:").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-            Sampling::Healpix(nside.ok_or_else(wrong)?)
-        }
-    })
+    let nside = |n: &str| n.parse().ok().filter(|n| *n > 0).map(Sampling::Healpix);
+    let found = name.strip_prefix("healpix:").map_or_else(|| of_rings(name), nside);
+    found.ok_or_else(|| Error::invalid(format!("expected a sampling (mw mwss dh gl healpix:NSIDE), found {name:?}")))
 }
