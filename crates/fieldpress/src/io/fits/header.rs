@@ -33,6 +33,7 @@ impl Header {
     pub(super) fn read(bytes: &dyn ReadAt, at: u64) -> Result<Header> {
         let mut header = Header { values: HashMap::new(), first: String::new(), length: 0 };
         let mut block = [0; BLOCK as usize];
+        let mut open: Option<String> = None;
         loop {
             if header.length >= MAX_HEADER {
                 return Err(Error::limit(format!(
@@ -52,7 +53,17 @@ impl Header {
                     header.first = keyword.to_string();
                 }
                 if let Some(value) = rest.strip_prefix(b"= ") {
+                    open = (!header.values.contains_key(&*keyword)).then(|| keyword.clone().into_owned());
                     header.values.entry(keyword.into_owned()).or_insert_with(|| Entry::read(value));
+                } else if let Some(Entry::Text(text)) = open.as_ref().and_then(|k| header.values.get_mut(k)) {
+                    // A text that ends with & goes on in the next card, if that says so.
+                    match Entry::read(rest) {
+                        Entry::Text(more) if keyword == "CONTINUE" && text.trim_end().ends_with('&') => {
+                            text.truncate(text.trim_end().len() - 1);
+                            text.push_str(&more);
+                        }
+                        _ => open = None,
+                    }
                 }
             }
         }
@@ -148,12 +159,20 @@ mod tests {
             "BSCALE  = 1.5D-3",
             "HUGE    = 1E999",
             "COMMENT = not a value indicator: it is one all the same",
+            "LONG    = 'one &'  / goes on",
+            "CONTINUE  'two&'",
+            "CONTINUE  ' three'",
+            "CONTINUE  ', but no more'",
+            "AMP     = 'one &'",
+            "HISTORY  between",
+            "CONTINUE  'not this'",
             "NOVALUE =not followed by a space",
             "END",
         ])
         .unwrap();
         assert_eq!((h.first.as_str(), h.length, h.is_true("SIMPLE")), ("SIMPLE", BLOCK, true));
         assert_eq!((h.integer("NAXIS"), h.text("OBJECT"), h.text("EMPTY")), (Ok(2), Some("O'Hara / it"), None));
+        assert_eq!((h.text("LONG"), h.text("AMP")), (Some("one two three"), Some("one &")));
         assert_eq!(h.number("BZERO"), Some(Value::from(1u64 << 63)));
         assert_eq!(h.number("BSCALE"), Some(Value::from(1.5e-3)));
         assert_eq!((h.number("HUGE"), h.number("OBJECT"), h.number("NOVALUE")), (None, None, None));
