@@ -14,12 +14,10 @@
 
 use rustfft::num_complex::Complex;
 
+use super::line::{Aligned, Line, Place};
 use crate::bits::{widest, Work};
 
 type C = Complex<f64>;
-
-/// Real and imaginary parts of one place in `W` sequences that are transformed together.
-pub(super) type Place<const W: usize> = [[f64; W]; 2];
 
 /// Largest prime factor that is not taken through a longer transform.
 const LARGEST: usize = 127;
@@ -38,12 +36,24 @@ pub struct Fft {
 }
 
 /// Butterflies of `radix` values, `part` apart; angles go up in steps of `stride`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Stage {
     radix: usize,
     part: usize,
     stride: usize,
+    /// `e^(-2 pi i k / radix)` where the radix is odd.
+    turns: Vec<[f64; 2]>,
 }
+
+/// A stage with the angles that go with a place: none in the first.
+struct Step<'a> {
+    stage: &'a Stage,
+    stride: usize,
+    sign: f64,
+}
+
+/// What one butterfly is about.
+type Held<const W: usize, const MOST: usize> = Aligned<[Place<W>; MOST]>;
 
 /// A transform as a convolution of a length that has small factors.
 #[derive(Clone, Debug)]
@@ -151,7 +161,9 @@ impl Fft {
             let (mut part, mut stride) = (n, 1);
             for (i, &radix) in factors.iter().enumerate() {
                 part /= radix;
-                stages.push(Stage { radix, part, stride });
+                let step = n / radix;
+                let turns = if radix % 2 == 1 { roots.iter().step_by(step).copied().collect() } else { Vec::new() };
+                stages.push(Stage { radix, part, stride, turns });
                 if i + 1 < factors.len() {
                     firsts = firsts.iter().flat_map(|f| (0..radix).map(move |r| f + r * stride)).collect();
                 }
@@ -195,7 +207,7 @@ impl Fft {
     #[inline(always)]
     fn whole<const W: usize>(&self, sign: f64, x: &[Place<W>], out: &mut [Place<W>]) {
         let Some(chirp) = &self.chirp else { return self.small(sign, x, out) };
-        let mut long = vec![[[0.0; W]; 2]; chirp.inner.n];
+        let mut long = Line::zeros(chirp.inner.n);
         chirp.prepare(sign, x, &mut long);
         let mut other = long.clone();
         chirp.inner.run(-1.0, &long, &mut other);
@@ -211,101 +223,94 @@ impl Fft {
             out.copy_from_slice(x);
             return;
         };
-        let (radix, apart) = (first.radix, first.stride);
-        for (f, out) in self.firsts.iter().zip(out.chunks_exact_mut(radix)) {
+        let mut held = Aligned([[[0.0; W]; 2]; LARGEST]);
+        let apart = first.stride;
+        let first = Step { stage: first, stride: 0, sign };
+        for (f, out) in self.firsts.iter().zip(out.chunks_exact_mut(first.stage.radix)) {
             for (r, o) in out.iter_mut().enumerate() {
                 *o = x[f + r * apart];
             }
-            self.butterfly(sign, radix, 1, 0, 0, out);
+            self.butterfly(&first, 0, out, &mut held);
         }
-        for Stage { radix, part, stride } in rest {
-            for out in out.chunks_exact_mut(radix * part) {
-                for k in 0..*part {
-                    self.butterfly(sign, *radix, *part, k, *stride, out);
+        for stage in rest {
+            let step = Step { stage, stride: stage.stride, sign };
+            for out in out.chunks_exact_mut(stage.radix * stage.part) {
+                for k in 0..stage.part {
+                    self.butterfly(&step, k, out, &mut held);
                 }
             }
         }
     }
     /// The value at `k + r part`, turned.
     #[inline(always)]
-    fn turn<const W: usize>(
-        &self,
-        x: &[Place<W>],
-        r: usize,
-        part: usize,
-        k: usize,
-        stride: usize,
-        sign: f64,
-    ) -> Place<W> {
+    fn turn<const W: usize>(&self, step: &Step, x: &[Place<W>], r: usize, k: usize) -> Place<W> {
+        let at = k + r * step.stage.part;
         if k == 0 {
-            x[r * part]
+            x[at]
         } else {
-            turned(&x[k + r * part], self.roots[r * k * stride], sign)
+            turned(&x[at], self.roots[r * k * step.stride], step.sign)
         }
     }
     /// Of the values at `k`, `k + part` ..., turned first.
     #[inline(always)]
-    fn butterfly<const W: usize>(&self, sign: f64, p: usize, part: usize, k: usize, stride: usize, x: &mut [Place<W>]) {
-        match p {
+    fn butterfly<const W: usize>(&self, step: &Step, k: usize, x: &mut [Place<W>], held: &mut Held<W, LARGEST>) {
+        let part = step.stage.part;
+        match step.stage.radix {
             2 => {
-                let (a, b) = (x[k], self.turn(x, 1, part, k, stride, sign));
+                let (a, b) = (x[k], self.turn(step, x, 1, k));
                 (x[k], x[k + part]) = (plus(&a, &b), minus(&a, &b));
             }
             4 => {
                 let x0 = x[k];
-                let x1 = self.turn(x, 1, part, k, stride, sign);
-                let x2 = self.turn(x, 2, part, k, stride, sign);
-                let x3 = self.turn(x, 3, part, k, stride, sign);
+                let (x1, x2, x3) = (self.turn(step, x, 1, k), self.turn(step, x, 2, k), self.turn(step, x, 3, k));
                 let (a, b) = (plus(&x0, &x2), minus(&x0, &x2));
-                let (c, d) = (plus(&x1, &x3), quarter(&minus(&x1, &x3), sign));
+                let (c, d) = (plus(&x1, &x3), quarter(&minus(&x1, &x3), step.sign));
                 x[k] = plus(&a, &c);
                 x[k + part] = plus(&b, &d);
                 x[k + 2 * part] = minus(&a, &c);
                 x[k + 3 * part] = minus(&b, &d);
             }
-            3 => self.odd::<W, 3>(sign, 3, part, k, stride, x),
-            5 => self.odd::<W, 5>(sign, 5, part, k, stride, x),
-            7 => self.odd::<W, 7>(sign, 7, part, k, stride, x),
-            ..=31 => self.odd::<W, 31>(sign, p, part, k, stride, x),
-            _ => self.odd::<W, LARGEST>(sign, p, part, k, stride, x),
+            3 => self.odd(step, 3, k, x, &mut Aligned([[[0.0; W]; 2]; 3])),
+            5 => self.odd(step, 5, k, x, &mut Aligned([[[0.0; W]; 2]; 5])),
+            7 => self.odd(step, 7, k, x, &mut Aligned([[[0.0; W]; 2]; 7])),
+            radix => self.odd(step, radix, k, x, held),
         }
     }
     /// The sums `x_r + x_(p-r)` go with cosines, the differences with sines.
     #[inline(always)]
     fn odd<const W: usize, const MOST: usize>(
         &self,
-        sign: f64,
+        step: &Step,
         p: usize,
-        part: usize,
         k: usize,
-        stride: usize,
         x: &mut [Place<W>],
+        held: &mut Held<W, MOST>,
     ) {
+        let (part, sign, turns) = (step.stage.part, step.sign, &step.stage.turns[..p]);
         let half = (p - 1) / 2;
-        let step = self.n / p;
-        let mut held = [[[0.0; W]; 2]; MOST];
-        held[0] = x[k];
-        for r in 1..=half {
-            let a = self.turn(x, r, part, k, stride, sign);
-            let b = self.turn(x, p - r, part, k, stride, sign);
-            held[r] = plus(&a, &b);
-            held[p - r] = minus(&a, &b);
+        let (first, rest) = held.0[..p].split_at_mut(1);
+        // Differences from the last down.
+        let (sums, differences) = rest.split_at_mut(half);
+        let first = &mut first[0];
+        *first = x[k];
+        for (r, (s, d)) in sums.iter_mut().zip(&mut *differences).enumerate() {
+            let (a, b) = (self.turn(step, x, r + 1, k), self.turn(step, x, p - r - 1, k));
+            (*s, *d) = (plus(&a, &b), minus(&a, &b));
         }
-        let mut sum = held[0];
-        for h in &held[1..=half] {
-            sum = plus(&sum, h);
+        let mut sum = *first;
+        for s in &*sums {
+            sum = plus(&sum, s);
         }
         x[k] = sum;
         let mut q = 1;
         // Two at a time: eight sums that do not wait for each other.
         while q < half {
-            let [mut a, mut b] = held[0];
-            let ([mut c, mut d], [mut e, mut f], [mut g, mut h]) = (held[0], [[0.0; W]; 2], [[0.0; W]; 2]);
+            let [mut a, mut b] = *first;
+            let ([mut c, mut d], [mut e, mut f], [mut g, mut h]) = (*first, [[0.0; W]; 2], [[0.0; W]; 2]);
             let (mut i, mut j) = (0, 0);
-            for r in 1..=half {
+            for ([x, y], [u, v]) in sums.iter().zip(&*differences) {
                 (i, j) = (next(i, q, p), next(j, q + 1, p));
-                let ([cos, sin], [cos2, sin2]) = (self.roots[i * step], self.roots[j * step]);
-                let ([x, y], [u, v]) = (&held[r], &held[p - r]);
+                let ([cos, sin], [cos2, sin2]) = (turns[i], turns[j]);
                 add(&mut a, cos, x);
                 add(&mut b, cos, y);
                 add(&mut c, cos2, x);
@@ -320,12 +325,11 @@ impl Fft {
             q += 2;
         }
         if q == half {
-            let ([mut a, mut b], [mut e, mut f]) = (held[0], [[0.0; W]; 2]);
+            let ([mut a, mut b], [mut e, mut f]) = (*first, [[0.0; W]; 2]);
             let mut i = 0;
-            for r in 1..=half {
+            for ([x, y], [u, v]) in sums.iter().zip(&*differences) {
                 i = next(i, q, p);
-                let [cos, sin] = self.roots[i * step];
-                let ([x, y], [u, v]) = (&held[r], &held[p - r]);
+                let [cos, sin] = turns[i];
                 add(&mut a, cos, x);
                 add(&mut b, cos, y);
                 add(&mut e, -sin, u);

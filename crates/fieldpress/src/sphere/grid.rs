@@ -32,6 +32,8 @@ pub struct Ring {
     pub cos: f64,
     /// Its sine.
     pub sin: f64,
+    /// The cosine of twice the colatitude.
+    pub double: f64,
     /// How many points.
     pub points: usize,
     /// The longitude of the first.
@@ -189,7 +191,7 @@ fn even(rings: usize, points: usize, theta: impl Fn(usize) -> f64, weight: impl 
 
 fn ring(theta: f64, points: usize, phi: f64, weight: f64, first: usize) -> Ring {
     let cos = if theta * 2.0 == PI { 0.0 } else { libm::cos(theta) };
-    Ring { theta, cos, sin: libm::sin(theta), points, phi, weight, first }
+    Ring { theta, cos, sin: libm::sin(theta), double: libm::cos(2.0 * theta), points, phi, weight, first }
 }
 
 /// For functions on the circle with `|m| < n / 2`, known at `2 pi (t + shift) / n`: the weights of the values in `integral from 0 to pi of f sin`.
@@ -209,28 +211,36 @@ fn extended_weights(n: usize, shift: f64) -> Vec<f64> {
         .collect()
 }
 
-/// The zeros of the Legendre polynomial of degree `n` by Newton's method, from the north.
+/// The zeros of the Legendre polynomial of degree `n` by Newton's method, from the north; the last step in twice the digits.
 fn gauss_legendre(n: usize) -> Vec<Ring> {
     let mut rings = Vec::with_capacity(n);
     for t in 0..n.div_ceil(2) {
-        let mut theta = PI * (t as f64 + 0.75) / (n as f64 + 0.5);
-        let mut slope = 1.0;
-        for _ in 0..8 {
-            let x = libm::cos(theta);
-            let (mut p, mut before) = (1.0, 0.0);
-            for l in 0..n {
-                let next = ((2 * l + 1) as f64 * x * p - l as f64 * before) / (l + 1) as f64;
-                (before, p) = (p, next);
-            }
-            // By the angle: cosines near 1 know little of it.
-            slope = n as f64 * (x * p - before) / libm::sin(theta);
-            theta -= p / slope;
-        }
-        if 2 * t + 1 == n {
-            theta = PI / 2.0;
-        }
         let points = 2 * n - 1;
-        rings.push(ring(theta, points, 0.0, 2.0 / (slope * slope) * 2.0 * PI / points as f64, t * points));
+        let mut theta = PI * (t as f64 + 0.75) / (n as f64 + 0.5);
+        for _ in 0..3 {
+            let [p, before] = Twice::legendre::<false>(n, Twice(libm::cos(theta), 0.0));
+            theta -= p.0 * libm::sin(theta) / (n as f64 * (libm::cos(theta) * p.0 - before.0));
+        }
+        let mut x = Twice(if 2 * t + 1 == n { 0.0 } else { libm::cos(theta) }, 0.0);
+        let [p, before] = Twice::legendre::<true>(n, x);
+        // p' (1 - x^2) / n.
+        let (up, square) = (before.0 - x.0 * p.0, (1.0 - x.0) * (1.0 + x.0));
+        x = x.plus(-p.0 * square / (n as f64 * up));
+        let (cos, sin) = (x.0, ((1.0 - x.0) * (1.0 + x.0) - 2.0 * x.0 * x.1).sqrt());
+        let squared = x.times(x);
+        let double = 2.0 * ((squared.0 - 0.5) + squared.1);
+        let slope = n as f64 * up / sin;
+        let weight = 2.0 / (slope * slope) * 2.0 * PI / points as f64;
+        rings.push(Ring {
+            theta: libm::atan2(sin, cos),
+            cos,
+            sin,
+            double,
+            points,
+            phi: 0.0,
+            weight,
+            first: t * points,
+        });
     }
     for t in (0..n / 2).rev() {
         let north = rings[t];
@@ -238,6 +248,42 @@ fn gauss_legendre(n: usize) -> Vec<Ring> {
         rings.push(Ring { theta: PI - north.theta, cos: -north.cos, first, ..north });
     }
     rings
+}
+
+/// A number of twice the digits: the sum of both.
+#[derive(Clone, Copy)]
+struct Twice(f64, f64);
+
+impl Twice {
+    fn times(self, v: Twice) -> Twice {
+        let high = self.0 * v.0;
+        Twice(high, self.0.mul_add(v.0, -high) + (self.0 * v.1 + self.1 * v.0))
+    }
+    fn plus(self, v: f64) -> Twice {
+        let high = self.0 + v;
+        Twice(high, (v - (high - self.0)) + self.1)
+    }
+    /// `p_n` and `p_(n-1)`, the Legendre polynomials; where `FULL` is false, with no more than the first part.
+    fn legendre<const FULL: bool>(n: usize, x: Twice) -> [Twice; 2] {
+        let (mut p, mut before) = (Twice(1.0, 0.0), Twice(0.0, 0.0));
+        for l in 0..n {
+            let (a, b, c) = ((2 * l + 1) as f64, l as f64, (l + 1) as f64);
+            let next = if FULL {
+                let (u, v) = (x.times(p).times(Twice(a, 0.0)), before.times(Twice(b, 0.0)));
+                let high = u.0 - v.0;
+                let back = high - u.0;
+                let low = (u.0 - (high - back)) - (v.0 + back) + (u.1 - v.1);
+                let first = high / c;
+                let second = ((-first).mul_add(c, high) + low) / c;
+                let all = first + second;
+                Twice(all, second - (all - first))
+            } else {
+                Twice((a * x.0 * p.0 - b * before.0) / c, 0.0)
+            };
+            (before, p) = (p, next);
+        }
+        [p, before]
+    }
 }
 
 fn healpix(nside: usize) -> Vec<Ring> {
@@ -257,7 +303,8 @@ fn healpix(nside: usize) -> Vec<Ring> {
             (4 * nside, phi, z, (1.0 - z * z).sqrt())
         };
         let cos = if i > 2 * nside { -cos } else { cos };
-        rings.push(Ring { theta: libm::atan2(sin, cos), cos, sin, points, phi, weight: area, first });
+        let double = (2.0 * cos).mul_add(cos, -1.0);
+        rings.push(Ring { theta: libm::atan2(sin, cos), cos, sin, double, points, phi, weight: area, first });
         first += points;
     }
     rings

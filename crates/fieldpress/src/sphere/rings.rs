@@ -2,15 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustfft::num_complex::Complex;
-
-use super::fft::Place;
-use super::legendre::Sums;
+use super::legendre::{Sums, ZERO};
+use super::line::{Line, Place};
 use super::recursion::{Places, LANES};
 use super::{Fft, Grid, Ring};
 use crate::bits::{widest, Work};
-
-type C = Complex<f64>;
 
 /// Rings at `theta` and `pi - theta` with points at the same longitudes, or one alone.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +22,41 @@ pub(super) struct Rings {
     pub(super) places: Vec<Places>,
     ffts: BTreeMap<usize, Fft>,
 }
+
+/// What groups are worked on in, kept from one to the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    wide: Lines<LANES>,
+    narrow: Lines<1>,
+}
+
+/// Rings of a field, for a spin of 0 in the first line alone: the north in the real parts, the south in the imaginary; and as long a line.
+#[derive(Default)]
+struct Lines<const W: usize> {
+    lines: [Line<W>; 2],
+    spare: Line<W>,
+}
+
+impl<const W: usize> Lines<W> {
+    /// Of `n` zeros.
+    #[inline(always)]
+    fn clear(&mut self, spin: usize, n: usize) {
+        for line in &mut self.lines[..if spin == 0 { 1 } else { 2 }] {
+            line.clear(n);
+        }
+        self.spare.fit(n);
+    }
+    #[inline(always)]
+    fn transform(&mut self, fft: &Fft, spin: usize, sign: f64) {
+        for line in &mut self.lines[..if spin == 0 { 1 } else { 2 }] {
+            fft.run(sign, line, &mut self.spare);
+            std::mem::swap(line, &mut self.spare);
+        }
+    }
+}
+
+/// Points of rings that are handed on together.
+const BLOCK: usize = 32;
 
 /// A sum over even and one over odd degrees to the phases of the north and of the south.
 #[inline(always)]
@@ -67,16 +98,16 @@ struct ToRings<'a, const W: usize, F> {
     turns: &'a [[f64; 2]],
     spin: usize,
     phases: F,
+    lines: &'a mut Lines<W>,
 }
 
 impl<const W: usize, F: Fn(usize) -> [Sums; 2]> Work for ToRings<'_, W, F> {
-    /// A spin of 0: one line, the north in the real part and the south in the imaginary; otherwise one line each.
-    type Output = Vec<Vec<Place<W>>>;
+    type Output = ();
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run(self) {
         let n = self.fft.len();
-        let blank = vec![[[0.0; W]; 2]; n];
-        let mut lines = vec![blank.clone(); if self.spin == 0 { 1 } else { 2 }];
+        self.lines.clear(self.spin, n);
+        let lines = &mut self.lines.lines;
         for (m, turn) in self.turns.iter().enumerate() {
             let [a, b] = around(m, n);
             let [plus, minus] = (self.phases)(m);
@@ -109,12 +140,7 @@ impl<const W: usize, F: Fn(usize) -> [Sums; 2]> Work for ToRings<'_, W, F> {
                 add(&mut lines[1][b], &times(&scaled(&difference, [sign * sigma, -sign * sigma]), back));
             }
         }
-        let mut out = blank;
-        for line in &mut lines {
-            self.fft.run(1.0, line, &mut out);
-            std::mem::swap(line, &mut out);
-        }
-        lines
+        self.lines.transform(self.fft, self.spin, 1.0);
     }
 }
 
@@ -126,30 +152,27 @@ pub(super) fn signs(m: usize, n: usize) -> (f64, f64) {
 }
 
 /// Rings of one field to what is to be summed over colatitudes, for each order, and for both signs of the spin: the transpose of [`ToRings`].
-struct FromRings<'a, const W: usize> {
+struct FromRings<'a, const W: usize, F> {
     fft: &'a Fft,
     turns: &'a [[f64; 2]],
     spin: usize,
-    lines: Vec<Vec<Place<W>>>,
+    lines: &'a mut Lines<W>,
+    /// Takes the even and the odd sum of an order, of the one sign of the spin and, but where it is 0, of the other.
+    put: F,
 }
 
-impl<const W: usize> Work for FromRings<'_, W> {
-    /// For each order, for both signs: even and odd.
-    type Output = Vec<[[Place<W>; 2]; 2]>;
+impl<const W: usize, F: FnMut(usize, usize, [Place<W>; 2])> Work for FromRings<'_, W, F> {
+    type Output = ();
     #[inline(always)]
-    fn run(mut self) -> Self::Output {
+    fn run(mut self) {
         let n = self.fft.len();
-        let mut out = vec![[[0.0; W]; 2]; n];
-        for line in &mut self.lines {
-            self.fft.run(-1.0, line, &mut out);
-            std::mem::swap(line, &mut out);
-        }
-        let mut all = Vec::with_capacity(self.turns.len());
+        self.lines.transform(self.fft, self.spin, -1.0);
+        let lines = &self.lines.lines;
         for (m, turn) in self.turns.iter().enumerate() {
             let [a, b] = around(m, n);
             let back = [turn[0], -turn[1]];
             if self.spin == 0 {
-                let (u, v) = (&self.lines[0][a], &self.lines[0][b]);
+                let (u, v) = (&lines[0][a], &lines[0][b]);
                 let (mut x, mut y) = ([[0.0; W]; 2], [[0.0; W]; 2]);
                 for l in 0..W {
                     (x[0][l], x[1][l]) = (0.5 * (u[0][l] + v[0][l]), 0.5 * (u[1][l] - v[1][l]));
@@ -158,17 +181,17 @@ impl<const W: usize> Work for FromRings<'_, W> {
                 if *turn != [1.0, 0.0] {
                     (x, y) = (times(&x, back), times(&y, back));
                 }
-                all.push([both(&x, &y), [[[0.0; W]; 2]; 2]]);
+                (self.put)(m, 0, both(&x, &y));
                 continue;
             }
             let (sigma, sign) = signs(m, self.spin);
             let other = if m > 0 { sign } else { 0.0 };
-            let (north, south) = (times(&self.lines[0][a], back), times(&self.lines[1][a], back));
-            let north_back = scaled(&times(&self.lines[0][b], *turn), [other, -other]);
-            let south_back = scaled(&times(&self.lines[1][b], *turn), [other * sigma, -other * sigma]);
-            all.push([both(&north, &south_back), both(&north_back, &scaled(&south, [sigma, sigma]))]);
+            let (north, south) = (times(&lines[0][a], back), times(&lines[1][a], back));
+            let north_back = scaled(&times(&lines[0][b], *turn), [other, -other]);
+            let south_back = scaled(&times(&lines[1][b], *turn), [other * sigma, -other * sigma]);
+            (self.put)(m, 0, both(&north, &south_back));
+            (self.put)(m, 1, both(&north_back, &scaled(&south, [sigma, sigma])));
         }
-        all
     }
 }
 
@@ -206,13 +229,18 @@ impl Rings {
             let of = |value: fn(&Ring) -> f64| {
                 std::array::from_fn(|l| pairs.get(l).or(pairs.last()).map_or(0.0, |p| value(&p.north)))
             };
-            Places { theta: of(|r| r.theta), cos: of(|r| r.cos), sin: of(|r| r.sin) }
+            Places { theta: of(|r| r.theta), cos: of(|r| r.cos), sin: of(|r| r.sin), double: of(|r| r.double) }
         };
         Rings { places: groups.iter().map(places).collect(), groups, ffts }
     }
     /// Of how many groups.
     pub(super) fn len(&self) -> usize {
         self.groups.len()
+    }
+    /// What `of` says of the rings of each pair of a group, north and south.
+    pub(super) fn pairs<T>(&self, g: usize, of: impl Fn(&Ring) -> T) -> Vec<[Option<T>; 2]> {
+        let pairs = self.groups.get(g).map(Vec::as_slice).unwrap_or_default();
+        pairs.iter().map(|p| [Some(of(&p.north)), p.south.as_ref().map(&of)]).collect()
     }
     /// The parts of a map that belong to each group: for each pair the north, then the south.
     pub(super) fn split<'a, T>(&self, mut map: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
@@ -240,127 +268,158 @@ impl Rings {
             .first()
             .is_some_and(|f| pairs.iter().all(|p| (p.north.points, p.north.phi) == (f.north.points, f.north.phi)))
     }
-    /// The values of a field of this spin on the rings of group `g`: `put(ring, point, value)`, the rings counted as by [`Rings::split`].
+    /// The values of a field of this spin on the rings of group `g`: `put(ring, point, real, imaginary)`, the rings counted as by [`Rings::split`], takes points that follow each other;
+    /// for a spin of 0 there are no imaginary parts.
     pub(super) fn synthesis(
         &self,
         g: usize,
         spin: usize,
         band: usize,
+        scratch: &mut Scratch,
         phases: impl Fn(usize) -> [Sums; 2],
-        mut put: impl FnMut(usize, usize, C),
+        mut put: impl FnMut(usize, usize, &[f64], &[f64]),
     ) {
         let Some(pairs) = self.groups.get(g) else { return };
+        let one = Part { pairs, at: 0, ring: 0, spin, band };
         if Rings::together(pairs) {
-            self.lanes_up::<LANES>(pairs, 0, 0, spin, band, &phases, &mut put);
-            return;
+            return self.lanes_up(one, &mut scratch.wide, &phases, &mut put);
         }
         let mut ring = 0;
-        for (l, pair) in pairs.iter().enumerate() {
-            self.lanes_up::<1>(std::slice::from_ref(pair), l, ring, spin, band, &phases, &mut put);
+        for (at, pair) in pairs.iter().enumerate() {
+            let pairs = std::slice::from_ref(pair);
+            self.lanes_up(Part { pairs, at, ring, ..one }, &mut scratch.narrow, &phases, &mut put);
             ring += 1 + usize::from(pair.south.is_some());
         }
     }
-    #[allow(clippy::too_many_arguments)]
     fn lanes_up<const W: usize>(
         &self,
-        pairs: &[Pair],
-        at: usize,
-        ring: usize,
-        spin: usize,
-        band: usize,
+        Part { pairs, at, ring, spin, band }: Part,
+        lines: &mut Lines<W>,
         phases: &impl Fn(usize) -> [Sums; 2],
-        put: &mut impl FnMut(usize, usize, C),
+        put: &mut impl FnMut(usize, usize, &[f64], &[f64]),
     ) {
         let Some(fft) = pairs.first().and_then(|p| self.ffts.get(&p.north.points)) else { return };
         let turns = turns(pairs[0].north.phi, band);
-        let lines = widest(ToRings::<W, _> { fft, at, turns: &turns, spin, phases });
-        let mut ring = ring;
-        for (l, pair) in pairs.iter().enumerate() {
-            for (half, there) in [true, pair.south.is_some()].into_iter().enumerate() {
-                if !there {
-                    continue;
+        widest(ToRings::<W, _> { fft, at, turns: &turns, spin, phases, lines });
+        let lines = &lines.lines;
+        let (mut re, mut im) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for first in (0..fft.len()).step_by(BLOCK) {
+            let len = BLOCK.min(fft.len() - first);
+            let mut ring = ring;
+            for (l, pair) in pairs.iter().enumerate() {
+                for half in 0..1 + usize::from(pair.south.is_some()) {
+                    if spin == 0 {
+                        re.iter_mut().zip(&lines[0][first..first + len]).for_each(|(r, v)| *r = v[half][l]);
+                        put(ring, first, &re[..len], &[]);
+                    } else {
+                        let line = &lines[half][first..first + len];
+                        re.iter_mut().zip(line).for_each(|(r, v)| *r = v[0][l]);
+                        im.iter_mut().zip(line).for_each(|(i, v)| *i = v[1][l]);
+                        put(ring, first, &re[..len], &im[..len]);
+                    }
+                    ring += 1;
                 }
-                match lines.as_slice() {
-                    [line] => line.iter().enumerate().for_each(|(p, v)| put(ring, p, C::new(v[half][l], 0.0))),
-                    lines => lines[half].iter().enumerate().for_each(|(p, v)| put(ring, p, C::new(v[0][l], v[1][l]))),
-                }
-                ring += 1;
             }
         }
     }
     /// The same where all rings have as many points, as they are transformed: for a spin of 0 the north in the real parts of one line and the south in the imaginary ones, otherwise a
     /// line each.
-    pub(super) fn lines(
-        &self,
-        spin: usize,
-        band: usize,
-        phases: impl Fn(usize) -> [Sums; 2],
-    ) -> Vec<Vec<Place<LANES>>> {
+    pub(super) fn lines(&self, spin: usize, band: usize, phases: impl Fn(usize) -> [Sums; 2]) -> Vec<Line<LANES>> {
         let Some(fft) = self.ffts.values().next() else { return Vec::new() };
-        widest(ToRings { fft, at: 0, turns: &vec![[1.0, 0.0]; band], spin, phases })
+        let mut lines = Lines::default();
+        widest(ToRings { fft, at: 0, turns: &vec![[1.0, 0.0]; band], spin, phases, lines: &mut lines });
+        let [one, two] = lines.lines;
+        if spin == 0 {
+            vec![one]
+        } else {
+            vec![one, two]
+        }
     }
-    /// The transpose of [`Rings::lines`]: `sum of X e^(-i m phi)` for each order, as sums for both signs of the spin.
-    pub(super) fn orders(&self, spin: usize, band: usize, lines: Vec<Vec<Place<LANES>>>) -> Vec<[Sums; 2]> {
-        let Some(fft) = self.ffts.values().next() else { return Vec::new() };
-        widest(FromRings { fft, turns: &vec![[1.0, 0.0]; band], spin, lines })
+    /// The transpose of [`Rings::lines`]: `sum of X e^(-i m phi)` for each order, as sums; for a spin other than 0 then those for its negative.
+    pub(super) fn orders(&self, spin: usize, band: usize, lines: Vec<Line<LANES>>) -> Vec<Sums> {
+        let mut out = zeros(spin, band);
+        let Some(fft) = self.ffts.values().next() else { return out };
+        let mut lines = lines.into_iter();
+        let mut next = || lines.next().unwrap_or_default();
+        let mut lines = Lines { lines: [next(), next()], spare: Line::zeros(fft.len()) };
+        let put = |m: usize, sign: usize, sums: [Place<LANES>; 2]| out[sign * band + m] = sums;
+        widest(FromRings { fft, turns: &vec![[1.0, 0.0]; band], spin, lines: &mut lines, put });
+        out
     }
-    /// What the rings of group `g` give to the sums over colatitudes: `value` of a point of a map, and the ring it is on, times its weight. For both signs of the
-    /// spin the sums of each order.
+    /// What the rings of group `g` give to the sums over colatitudes: `get(ring, point, real, imaginary)` fills in points that follow each other, times their weights; for a spin of 0 there are no
+    /// imaginary parts. The sums of each order; for a spin other than 0 then those for its negative.
     pub(super) fn adjoint(
         &self,
         g: usize,
         spin: usize,
         band: usize,
-        value: impl Fn(&Ring, usize) -> C,
-    ) -> Vec<[Sums; 2]> {
-        let zero: Sums = [[[0.0; LANES]; 2]; 2];
-        let mut out = vec![[zero; 2]; band];
+        scratch: &mut Scratch,
+        get: impl Fn(&Ring, usize, &mut [f64], &mut [f64]),
+    ) -> Vec<Sums> {
+        let mut out = zeros(spin, band);
         let Some(pairs) = self.groups.get(g) else { return out };
+        let one = Part { pairs, at: 0, ring: 0, spin, band };
         if Rings::together(pairs) {
-            self.lanes_down::<LANES>(pairs, 0, spin, band, &value, &mut out);
+            self.lanes_down(one, &mut scratch.wide, &get, &mut out);
         } else {
-            for (l, pair) in pairs.iter().enumerate() {
-                self.lanes_down::<1>(std::slice::from_ref(pair), l, spin, band, &value, &mut out);
+            for (at, pair) in pairs.iter().enumerate() {
+                let pairs = std::slice::from_ref(pair);
+                self.lanes_down(Part { pairs, at, ..one }, &mut scratch.narrow, &get, &mut out);
             }
         }
         out
     }
     fn lanes_down<const W: usize>(
         &self,
-        pairs: &[Pair],
-        at: usize,
-        spin: usize,
-        band: usize,
-        value: &impl Fn(&Ring, usize) -> C,
-        out: &mut [[Sums; 2]],
+        Part { pairs, at, spin, band, .. }: Part,
+        lines: &mut Lines<W>,
+        get: &impl Fn(&Ring, usize, &mut [f64], &mut [f64]),
+        out: &mut [Sums],
     ) {
         let Some(fft) = pairs.first().and_then(|p| self.ffts.get(&p.north.points)) else { return };
-        let n = fft.len();
-        let mut lines = vec![vec![[[0.0; W]; 2]; n]; if spin == 0 { 1 } else { 2 }];
-        for (l, pair) in pairs.iter().enumerate() {
-            for (half, ring) in [Some(&pair.north), pair.south.as_ref()].into_iter().enumerate() {
-                let Some(ring) = ring else { continue };
-                match lines.as_mut_slice() {
-                    [line] => line.iter_mut().enumerate().for_each(|(p, v)| v[half][l] = value(ring, p).re),
-                    lines => lines[half].iter_mut().enumerate().for_each(|(p, v)| {
-                        let z = value(ring, p);
-                        (v[0][l], v[1][l]) = (z.re, z.im);
-                    }),
-                }
-            }
-        }
-        let turns = turns(pairs[0].north.phi, band);
-        let found = widest(FromRings::<W> { fft, turns: &turns, spin, lines });
-        for (out, found) in out.iter_mut().zip(found) {
-            for sign in 0..2 {
-                for parity in 0..2 {
-                    for part in 0..2 {
-                        out[sign][parity][part][at..at + W].copy_from_slice(&found[sign][parity][part]);
+        lines.clear(spin, fft.len());
+        let (mut re, mut im) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for first in (0..fft.len()).step_by(BLOCK) {
+            let len = BLOCK.min(fft.len() - first);
+            for (l, pair) in pairs.iter().enumerate() {
+                for (half, ring) in [Some(&pair.north), pair.south.as_ref()].into_iter().enumerate() {
+                    let Some(ring) = ring else { continue };
+                    if spin == 0 {
+                        get(ring, first, &mut re[..len], &mut []);
+                        lines.lines[0][first..].iter_mut().zip(&re[..len]).for_each(|(v, r)| v[half][l] = *r);
+                    } else {
+                        get(ring, first, &mut re[..len], &mut im[..len]);
+                        let line = &mut lines.lines[half][first..first + len];
+                        line.iter_mut().zip(re.iter().zip(&im)).for_each(|(v, (r, i))| (v[0][l], v[1][l]) = (*r, *i));
                     }
                 }
             }
         }
+        let turns = turns(pairs[0].north.phi, band);
+        let put = |m: usize, sign: usize, found: [Place<W>; 2]| {
+            let out = &mut out[sign * band + m];
+            for parity in 0..2 {
+                for part in 0..2 {
+                    out[parity][part][at..at + W].copy_from_slice(&found[parity][part]);
+                }
+            }
+        };
+        widest(FromRings::<W, _> { fft, turns: &turns, spin, lines, put });
     }
+}
+
+/// Pairs of rings that go together: the lane and the number of the first.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    pairs: &'a [Pair],
+    at: usize,
+    ring: usize,
+    spin: usize,
+    band: usize,
+}
+
+fn zeros(spin: usize, band: usize) -> Vec<Sums> {
+    vec![ZERO; if spin == 0 { band } else { 2 * band }]
 }
 
 /// `e^(i m phi)` for every order: products of a coarse and a fine step, both from the `libm` crate.

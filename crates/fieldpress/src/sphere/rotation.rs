@@ -71,12 +71,12 @@ impl Take for Both<'_> {
     #[inline(always)]
     fn take(&mut self, number: usize, _from: usize, rows: &Rows) {
         let degrees = self.scales.iter().zip(self.from).zip(self.to.iter_mut()).skip(number);
-        for (i, (row, ((s, v), sum))) in rows.iter().zip(degrees).enumerate() {
+        for (i, (row, ((s, v), sum))) in rows[0].iter().zip(degrees).enumerate() {
             // At pi - beta there is (-1)^(l+m) d^l_(m,-n)(beta).
-            let other = if (self.lesser + i).is_multiple_of(2) { row[0][1] } else { -row[0][1] };
-            let (plus, minus) = (s * (row[0][0] + other), s * (row[0][0] - other));
+            let other = if (self.lesser + i).is_multiple_of(2) { row[1] } else { -row[1] };
+            let (plus, minus) = (s * (row[0] + other), s * (row[0] - other));
             if self.n == 0 {
-                *sum += v * (s * row[0][0]);
+                *sum += v * (s * row[0]);
             } else {
                 *sum += C::new(v.re * plus, v.im * minus);
             }
@@ -96,7 +96,7 @@ impl Work for Order<'_> {
         let (cos, sin) = (libm::cos(self.beta), libm::sin(self.beta));
         let mut cosines = [cos; LANES];
         cosines[1] = -cos;
-        let places = [Places { theta, cos: cosines, sin: [sin; LANES] }];
+        let places = [Places { theta, cos: cosines, sin: [sin; LANES], double: [libm::cos(2.0 * self.beta); LANES] }];
         for (n, values) in self.turned.iter().enumerate() {
             let recursion = Recursion::new(self.m, n as i64, band);
             let first = recursion.first();

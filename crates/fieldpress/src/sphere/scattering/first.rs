@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use rustfft::num_complex::Complex;
 
-use super::super::fft::Place;
-use super::super::legendre::{Down, Orders, Sums, Up};
+use super::super::legendre::{Down, Orders, Sums, Up, ZERO};
+use super::super::line;
 use super::super::recursion::{Lanes, LANES};
 use super::super::Harmonics;
 use super::masked::ScaleMask;
@@ -14,9 +14,7 @@ use crate::bits::{widest, Work};
 use crate::error::Result;
 
 type C = Complex<f64>;
-type Line = Vec<Place<LANES>>;
-
-const ZERO: Sums = [[[0.0; LANES]; 2]; 2];
+type Line = line::Line<LANES>;
 
 /// What comes of a scale.
 pub(super) struct Layer {
@@ -91,7 +89,7 @@ impl<F: Fn(usize, usize) -> [Sums; 2]> Work for Forward<'_, F> {
         let weights = &scale.weights[g];
         let mut out = Forwarded { orders: Vec::new(), s1: Vec::new(), p00: Vec::new(), fields: Vec::new() };
         for turns in &plan.turns {
-            let mut line = vec![[[0.0; LANES]; 2]; points];
+            let mut line = Line::zeros(points);
             let (mut size, mut square) = ([0.0; LANES], [0.0; LANES]);
             for (p, v) in line.iter_mut().enumerate() {
                 let field = direction(&fields, &plan.spins, turns, p);
@@ -115,8 +113,7 @@ impl<F: Fn(usize, usize) -> [Sums; 2]> Work for Forward<'_, F> {
             out.s1.push(total(&size));
             out.p00.push(total(&square));
             if band > 0 {
-                let found = scale.rings.orders(0, band, vec![line]);
-                out.orders.push(found.iter().map(|s| s[0]).collect());
+                out.orders.push(scale.rings.orders(0, band, vec![line]));
             }
         }
         out.fields = fields;
@@ -139,15 +136,15 @@ struct Backward<'a, F> {
 }
 
 impl<F: Fn(usize, usize) -> Sums> Work for Backward<'_, F> {
-    /// For each spin the sums of each order.
-    type Output = Vec<Vec<[Sums; 2]>>;
+    /// For each spin the sums of each order, then for its negative.
+    type Output = Vec<Vec<Sums>>;
     #[inline(always)]
     fn run(self) -> Self::Output {
         let Backward { plan, scale, g, fields, phases, band, s1, p00 } = self;
         let points = 2 * scale.band - 1;
         let weights = &scale.weights[g];
         let mut slopes: Vec<Vec<Line>> =
-            fields.iter().map(|lines| vec![vec![[[0.0; LANES]; 2]; points]; lines.len()]).collect();
+            fields.iter().map(|lines| lines.iter().map(|_| Line::zeros(points)).collect()).collect();
         for (d, turns) in plan.turns.iter().enumerate() {
             let moduli = if band > 0 { scale.rings.lines(0, band, |m| [phases(d, m), ZERO]) } else { Vec::new() };
             let moduli = moduli.first();
@@ -192,7 +189,7 @@ impl<F: Fn(usize, usize) -> Sums> Work for Backward<'_, F> {
             if *spin == 0 {
                 // An order stands for its negative as well.
                 for sums in orders.iter_mut().skip(1) {
-                    sums[0].iter_mut().flatten().flatten().for_each(|v| *v *= 2.0);
+                    sums.iter_mut().flatten().flatten().for_each(|v| *v *= 2.0);
                 }
             }
             out.push(orders);
@@ -254,11 +251,11 @@ impl Scattering {
         let (s1, p00) = (share(|g| &g.s1), share(|g| &g.p00));
         let order = |m: usize| {
             let mut columns = vec![vec![C::default(); band - m]; self.directions()];
-            let sums: Vec<Sums> =
+            let mut sums: Vec<Sums> =
                 (0..self.directions()).flat_map(|d| groups.iter().map(move |g| g.orders[d][m])).collect();
             let orders = Orders { m, n: 0, band, weights: &scale.norms };
             let mut slices: Vec<&mut [C]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
-            widest(Down { orders, places: &scale.rings.places, sums: &sums, columns: &mut slices });
+            widest(Down { orders, places: &scale.rings.places, sums: &mut sums, columns: &mut slices });
             columns
         };
         let orders: Vec<Vec<Vec<C>>> = (0..band).into_par_iter().map(order).collect();
@@ -300,14 +297,14 @@ impl Scattering {
             let phases = |d: usize, m: usize| phases[(m * moduli.len() + d) * count + g];
             widest(Backward { plan: self, scale, g, fields: &layer.fields[g], phases, band, s1: &s1, p00: &p00 })
         };
-        let groups: Vec<Vec<Vec<[Sums; 2]>>> = (0..count).into_par_iter().map(group).collect();
+        let groups: Vec<Vec<Vec<Sums>>> = (0..count).into_par_iter().map(group).collect();
         let order = |m: usize| {
             let mut column = vec![C::default(); scale.band - m];
             for (i, spin) in self.spins.iter().enumerate() {
                 for (s, n) in Scattering::signed(*spin).into_iter().enumerate() {
-                    let sums: Vec<Sums> = groups.iter().map(|g| g[i][m][s]).collect();
+                    let mut sums: Vec<Sums> = groups.iter().map(|g| g[i][s * scale.band + m]).collect();
                     let orders = Orders { m, n, band: scale.band, weights: &scale.wavelets[i] };
-                    widest(Down { orders, places: &scale.rings.places, sums: &sums, columns: &mut [&mut column] });
+                    widest(Down { orders, places: &scale.rings.places, sums: &mut sums, columns: &mut [&mut column] });
                 }
             }
             column

@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 use rayon::prelude::*;
 use rustfft::num_complex::Complex;
 
-use super::super::legendre::{Orders, Sums, Up};
+use super::super::legendre::{Orders, Sums, Up, ZERO};
 use super::super::recursion::{Lanes, LANES};
 use super::super::{Grid, Harmonics, Sampling, Transform};
 use super::plan::Scale;
@@ -18,8 +18,6 @@ use crate::bits::widest;
 use crate::error::{Error, Result};
 
 type C = Complex<f64>;
-
-const ZERO: Sums = [[[0.0; LANES]; 2]; 2];
 
 /// The mask on the grid of a scale: for each group of rings and each point along them the north and the south.
 pub(super) struct ScaleMask {
@@ -145,7 +143,7 @@ impl Scattering {
                         [line] => rows.push(line.iter().flatten().copied().collect()),
                         lines => {
                             for part in 0..2 {
-                                let both = lines[0].iter().zip(&lines[1]);
+                                let both = lines[0].iter().zip(lines[1].iter());
                                 rows.push(both.flat_map(|(north, south)| [north[part], south[part]]).collect());
                             }
                         }

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use rustfft::num_complex::Complex;
 
-use super::super::legendre::{Down, Orders, Sums, Up};
+use super::super::legendre::{Down, Orders, Sums, Up, ZERO};
 use super::super::recursion::{Lanes, LANES};
 use super::super::rings::signs;
 use super::super::Harmonics;
@@ -16,8 +16,6 @@ use crate::bits::{widest, Work};
 use crate::error::Result;
 
 type C = Complex<f64>;
-
-const ZERO: Sums = [[[0.0; LANES]; 2]; 2];
 
 /// Parts the orders are dealt into, each added up by itself.
 pub(super) const PARTS: usize = 8;
@@ -271,7 +269,7 @@ impl Work for Back<'_> {
                     }
                 }
             }
-            for (n, sums) in signed.iter().zip(&sums) {
+            for (n, sums) in signed.iter().zip(&mut sums) {
                 let orders = Orders { m, n: *n, band: scale.band, weights: &scale.wavelets[i] };
                 let mut slices: Vec<&mut [C]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
                 widest(Down { orders, places: &scale.rings.places, sums, columns: &mut slices });

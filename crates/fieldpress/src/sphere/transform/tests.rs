@@ -29,6 +29,20 @@ fn maps_come_back_from_every_exact_sampling() {
 }
 
 #[test]
+fn many_maps_are_what_each_alone_is() {
+    for sampling in EXACT {
+        let t = of(sampling, 20);
+        let (one, mut two) = (noise(20), noise(20));
+        two.order_mut(2).iter_mut().for_each(|v| *v *= -3.0);
+        let maps = t.synthesis_many(&[&one, &two]).unwrap();
+        assert_eq!(maps, [t.synthesis(&one).unwrap(), t.synthesis(&two).unwrap()]);
+        let found = t.analysis_many(&[&maps[0], &maps[1]]).unwrap();
+        assert_eq!(found, [t.analysis(&maps[0]).unwrap(), t.analysis(&maps[1]).unwrap()]);
+        assert!(t.analysis_many(&[]).unwrap().is_empty());
+    }
+}
+
+#[test]
 fn values_are_those_of_the_harmonics() {
     // Y_00, Y_10, Y_11 and Y_21 by their formulas.
     let band = 3;
@@ -52,6 +66,36 @@ fn values_are_those_of_the_harmonics() {
                 assert!((found - expected).abs() < 1e-14, "{sampling:?} {}: {found} {expected}", ring.theta);
             }
         }
+    }
+}
+
+#[test]
+fn thousands_of_degrees_come_back() {
+    // Errors grow with the band-limit where angles near the poles or the equator are known to too few digits, or where the factors of the recursion are.
+    for (sampling, band) in [(Sampling::GaussLegendre, 2048), (Sampling::Mw, 1024), (Sampling::DriscollHealy, 700)] {
+        let (t, h) = (of(sampling, band), noise(band));
+        let error = apart(&t.analysis(&t.synthesis(&h).unwrap()).unwrap(), &h);
+        assert!(error < 1e-12, "{sampling:?} {band}: {error}");
+        let [mut e, mut b] = [h.clone(), h];
+        for h in [&mut e, &mut b] {
+            (0..2).for_each(|m| h.order_mut(m).iter_mut().take(2 - m).for_each(|v| *v = C::default()));
+        }
+        b.order_mut(3).iter_mut().for_each(|v| *v = C::new(v.im, -v.re));
+        let [q, u] = t.synthesis_spin(2, [&e, &b]).unwrap();
+        let [x, y] = t.analysis_spin(2, [&q, &u]).unwrap();
+        let error = apart(&x, &e).max(apart(&y, &b));
+        assert!(error < 1e-12, "{sampling:?} {band}, spin 2: {error}");
+    }
+}
+
+#[test]
+fn single_precision_is_rounded_once() {
+    for sampling in [Sampling::Mw, Sampling::GaussLegendre, Sampling::Healpix(8)] {
+        let (t, h) = (of(sampling, 16), noise(16));
+        let (map, short) = (t.synthesis(&h).unwrap(), t.synthesis_f32(&h).unwrap());
+        assert!(map.len() == short.len() && map.iter().zip(&short).all(|(a, b)| *a as f32 == *b));
+        let wide: Vec<f64> = short.iter().map(|v| f64::from(*v)).collect();
+        assert_eq!(t.analysis_f32(&short).unwrap(), t.analysis(&wide).unwrap());
     }
 }
 
