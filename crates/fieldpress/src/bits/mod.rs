@@ -7,7 +7,7 @@ mod widest;
 
 pub use bit::{BitReader, BitWriter};
 pub use byte::{put_section, put_varint, unzigzag, unzigzag64, zigzag, zigzag64, ByteReader};
-pub(crate) use sum::Sum;
+pub(crate) use sum::{two_sum, Sum};
 pub use widest::{widest, Work};
 
 /// CRC32C (Castagnoli, reflected, initial value and final xor `0xFFFF_FFFF`) of `bytes`, as in RFC 3720.

@@ -11,8 +11,9 @@ pub(crate) struct Sum {
 /// Independent partial sums, so that the loops vectorise.
 const LANES: usize = 8;
 
+/// A sum, and what rounding left behind.
 #[inline(always)]
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
+pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let s = a + b;
     let t = s - a;
     (s, (a - (s - t)) + (b - t))

@@ -4,6 +4,7 @@
 //! scales that change little from one step to the next.
 
 use super::recursion::{split, Recursion, Steps, ROWS};
+use crate::bits::two_sum;
 
 /// Steps beyond the band-limit from which scales are followed downwards.
 const BEYOND: usize = 16;
@@ -78,10 +79,10 @@ fn steps(count: usize, even: Fine, odd: Fine, pairs: Fine, scales: &[f64]) -> St
         let a_rest = ((-a[j]).mul_add(under, now[j]) - a[j] * under_rest) / under;
         let e = ((back - under) + (back_rest - under_rest)) / under;
         let e = if before[j] == 0.0 { 0.0 } else { e };
-        let (square, rest) = sum(x[j], y[j]);
+        let (square, rest) = two_sum(x[j], y[j]);
         let rest = rest + (dx[j] + dy[j]);
         let times = |from: f64| {
-            let (v, dv) = sum(from, -square);
+            let (v, dv) = two_sum(from, -square);
             let b = a[j] * v;
             (b, a[j].mul_add(v, -b) + (a[j] * (dv - rest) + a_rest * v))
         };
@@ -96,14 +97,6 @@ fn steps(count: usize, even: Fine, odd: Fine, pairs: Fine, scales: &[f64]) -> St
 fn product(v: f64, x: f64, rest: f64) -> (f64, f64) {
     let all = v * x;
     (all, v.mul_add(x, -all) + v * rest)
-}
-
-/// A sum, and what it lacks.
-#[inline(always)]
-fn sum(x: f64, y: f64) -> (f64, f64) {
-    let all = x + y;
-    let back = all - x;
-    (all, (x - (all - back)) + (y - back))
 }
 
 impl Twos {
